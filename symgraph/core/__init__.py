@@ -1,0 +1,1 @@
+"""The language itself: types, ops, operands, applying an op, graphs."""

@@ -1,0 +1,336 @@
+"""Graphs: inputs, outputs, and the nodes between them. They never change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.core.errors import GraphError, nearest
+from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.value import Tensor
+from symgraph.core.variable import Variable
+
+if TYPE_CHECKING:
+    import networkx
+
+Rewriter = Callable[[Node, tuple[Operand | None, ...]], Iterable[Operand | None] | None]
+
+
+class Graph:
+    """The computation of `outputs` from `inputs`.
+
+    Any symbol may be an input: what lies before it is cut off. Nodes come in the order in which they were
+    made, which is the same in every run. Variables and constants are leaves.
+
+    `captures` are symbols that stand for values of a surrounding graph, in the body of an If, Loop or Scan.
+    `opsets` and `metadata` are kept from an imported file.
+
+    Errors: `GraphError` where an output needs a symbol that is not among the inputs.
+
+    >>> import symgraph as sg
+    >>> x = sg.Input((3,), batch_size="N", name="x")
+    >>> print(Graph([x], [x * 2.0]))
+    graph(%x: float32[N, 3]):
+      %Mul: float32[N, 3] = Mul(%x, 2.0)
+      return %Mul
+    """
+
+    def __init__(
+            self, inputs: Iterable[SymbolicTensor], outputs: Iterable[Operand], *,
+            output_names: Iterable[str] | None = None, input_names: Iterable[str] | None = None,
+            captures: Iterable[SymbolicTensor] = (), name: str = "graph",
+            opsets: Mapping[str, int] | None = None, metadata: Mapping[str, str] | None = None) -> None:
+        self.inputs = _symbols(inputs, "input")
+        self.outputs = _operands(outputs)
+        self.captures = tuple(captures)
+        self.name = name
+        self.opsets = MappingProxyType(dict(opsets or {}))
+        self.metadata = MappingProxyType(dict(metadata or {}))
+        self.nodes: tuple[Node, ...] = _reachable(self.outputs, (*self.inputs, *self.captures))
+        self._given_inputs = None if input_names is None else tuple(input_names)
+        self._given_outputs = None if output_names is None else tuple(output_names)
+        for given, values, kind in ((self._given_inputs, self.inputs, "input"),
+                                    (self._given_outputs, self.outputs, "output")):
+            if given is not None and len(given) != len(values):
+                raise GraphError(f"graph {name!r} has {len(values)} {kind}s, got {len(given)} {kind} names")
+
+    @cached_property
+    def leaves(self) -> tuple[Tensor | Variable, ...]:
+        """Constants and variables that the nodes and outputs use, subgraphs included, in order of first use."""
+        found: dict[Tensor | Variable, None] = {}
+        for node in self.nodes:
+            for x in node.operands:
+                if isinstance(x, Tensor | Variable):
+                    found.setdefault(x)
+            for graph in node_graphs(node):
+                found.update(dict.fromkeys(graph.leaves))
+        found.update(dict.fromkeys(x for x in self.outputs if isinstance(x, Tensor | Variable)))
+        return tuple(found)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables among the leaves."""
+        return tuple(x for x in self.leaves if isinstance(x, Variable))
+
+    @property
+    def constants(self) -> tuple[Tensor, ...]:
+        """The constants among the leaves."""
+        return tuple(x for x in self.leaves if isinstance(x, Tensor))
+
+    @cached_property
+    def names(self) -> Mapping[Operand, str]:
+        """A name for every value, each a different one. Names of inputs and outputs are a contract and come first."""
+        return MappingProxyType(_unique_names(self))
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names under which values are fed."""
+        return tuple(self.names[x] for x in self.inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names under which results come out; a value that is an output twice has the names it was given."""
+        if self._given_outputs is not None:
+            return self._given_outputs
+        return tuple(self.names[x] for x in self.outputs)
+
+    def find(self, name: str) -> Operand:
+        """The value called `name`.
+
+        Errors: `GraphError` listing the nearest names.
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            raise GraphError(f"graph {self.name!r} has no tensor {name!r}; {nearest(name, self._by_name)}")
+        return found
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Operand]:
+        by_name = {name: x for x, name in self.names.items()}
+        if self._given_outputs is not None:
+            by_name.update(zip(self._given_outputs, self.outputs, strict=True))
+        return by_name
+
+    def with_outputs(self, outputs: Iterable[Operand], output_names: Iterable[str] | None = None) -> Graph:
+        """The graph from the same inputs to other outputs."""
+        return Graph(self.inputs, outputs, output_names=output_names, input_names=self._given_inputs,
+                     captures=self.captures, name=self.name, opsets=self.opsets, metadata=self.metadata)
+
+    def rewrite(self, rewriter: Rewriter, replaced: Mapping[Operand, Operand] | None = None) -> Graph:
+        """The graph in which `rewriter(node, inputs)` has said for each node what takes the place of its outputs.
+
+        The rewriter sees nodes in order, with inputs already replaced (captures follow the inputs), and
+        returns the new outputs, or None to leave the node as it is. `replaced` are replacements known
+        beforehand. The names of outputs stay. Nothing replaced: the same object comes back.
+        """
+        mapping: dict[Operand, Operand] = dict(replaced or {})
+        for node in self.nodes:
+            operands = tuple(mapping.get(x, x) if x is not None else None for x in node.operands)
+            results = rewriter(node, operands)
+            if results is None:
+                if operands == node.operands or all(a is b for a, b in zip(operands, node.operands, strict=True)):
+                    continue
+                results = copy_node(node, operands).outputs
+            for old, new in zip(node.outputs, results, strict=True):
+                if old is None or new is None or old is new:
+                    continue
+                mapping[old] = new
+                if isinstance(new, SymbolicTensor) and new.hint is None and new.node is not None:
+                    new.hint = old.hint
+        if not mapping:
+            return self
+        outputs = [mapping.get(x, x) for x in self.outputs]
+        if all(a is b for a, b in zip(outputs, self.outputs, strict=True)):
+            return self
+        return self.with_outputs(outputs, self.output_names)
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """A networkx graph: nodes are this graph's nodes and leaf values, edges are values (attribute `value`)."""
+        import networkx
+
+        result = networkx.MultiDiGraph(name=self.name)
+        for x in self.inputs:
+            result.add_node(x, kind="input", label=self.names[x])
+        for node in self.nodes:
+            result.add_node(node, kind="node", label=str(node.op))
+            for position, x in enumerate(node.operands):
+                if x is None:
+                    continue
+                source = x if not isinstance(x, SymbolicTensor) or x in self._boundary else x.node
+                if source not in result:
+                    kind = "variable" if isinstance(x, Variable) else "constant"
+                    result.add_node(source, kind=kind, label=self.names[x])
+                result.add_edge(source, node, value=x, position=position)
+        return result
+
+    @cached_property
+    def _boundary(self) -> frozenset[Operand]:
+        return frozenset((*self.inputs, *self.captures))
+
+    def __str__(self) -> str:
+        from symgraph.core.printing import format_graph
+
+        return format_graph(self)
+
+    def __repr__(self) -> str:
+        return (f"<Graph {self.name!r}: {len(self.inputs)} inputs, {len(self.nodes)} nodes, "
+                f"{len(self.outputs)} outputs>")
+
+
+def node_graphs(node: Node) -> Iterable[Graph]:
+    """The graphs inside a node: subgraphs among its attributes, and its body."""
+    yield from (graph for _, graph in node.subgraphs())
+    if node.body is not None:
+        yield node.body
+
+
+def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any] | None = None) -> Node:
+    """The same op on other operands; types are inferred anew where they may differ."""
+    from symgraph.core.inference import infer_types, propagate_data
+
+    count = len(node.inputs)
+    inputs, captures = operands[:count], operands[count:]
+    types = tuple(None if x is None else x.type for x in node.outputs)
+    same = all(a is b or (a is not None and b is not None and a.type == b.type)
+               for a, b in zip(operands, node.operands, strict=True))
+    attributes = node.attributes if attributes is None else attributes
+    has_graphs = node.body is not None or any(True for _ in node.subgraphs())
+    if not has_graphs and not (same and all(x is None or x.data is None for x in node.outputs)):
+        inferred = infer_types(node.op, inputs, attributes, len(node.outputs))
+        types = tuple(new or old for new, old in zip(inferred, types, strict=True))
+    copy = Node(node.op, inputs, attributes, types, captures=captures, body=node.body,  # type: ignore[arg-type]
+                absent=frozenset(i for i, x in enumerate(node.outputs) if x is None), name=node.name,
+                layer=node.layer, source=node.source)
+    for old, new in zip(node.outputs, copy.outputs, strict=True):
+        if old is not None and new is not None:
+            new.hint, new.call = old.hint, old.call
+    first = copy.outputs[0] if copy.outputs else None
+    if first is not None and not has_graphs:
+        first.data = propagate_data(node.op, inputs, attributes)
+    return copy
+
+
+def _symbols(values: Iterable[SymbolicTensor], kind: str) -> tuple[SymbolicTensor, ...]:
+    if isinstance(values, Operand):
+        values = [values]  # type: ignore[list-item]
+    found = tuple(values)
+    for x in found:
+        if not isinstance(x, SymbolicTensor):
+            raise GraphError(f"a graph's {kind} must be a symbol, got {type(x).__name__}: {x!r}")
+    if len(set(found)) != len(found):
+        raise GraphError(f"the same symbol is an {kind} twice: {', '.join(repr(x.name) for x in found)}")
+    return found
+
+
+def _operands(values: Iterable[Operand]) -> tuple[Operand, ...]:
+    if isinstance(values, Operand):
+        values = [values]
+    found = tuple(values)
+    for x in found:
+        if not isinstance(x, Operand):
+            raise GraphError(f"a graph's output must be a symbol, a constant or a variable, got {x!r}")
+    return found
+
+
+def _reachable(outputs: Iterable[Operand], boundary: tuple[SymbolicTensor, ...]) -> tuple[Node, ...]:
+    """The nodes between `boundary` and `outputs`, oldest first: nodes are younger than what they read."""
+    stops = set(boundary)
+    found: set[Node] = set()
+    waiting: list[tuple[Operand | None, Node | None]] = [(x, None) for x in outputs]
+    while waiting:
+        x, reader = waiting.pop()
+        if not isinstance(x, SymbolicTensor) or x in stops:
+            continue
+        if x.node is None:
+            needed_by = f", which {reader.describe()} needs," if reader is not None else ""
+            given = ", ".join(repr(s.name) for s in boundary) or "none"
+            raise GraphError(f"the outputs depend on input {x.name!r}{needed_by} that is not among the inputs given: {given}")
+        if x.node not in found:
+            found.add(x.node)
+            waiting.extend((operand, x.node) for operand in x.node.operands)
+    return tuple(sorted(found, key=lambda node: node.serial))
+
+
+def _unique_names(graph: Graph) -> dict[Operand, str]:
+    names: dict[Operand, str] = {}
+    taken: dict[str, int] = {}
+
+    def give(x: Operand, wanted: str) -> None:
+        if x in names:
+            return
+        name, number = wanted, taken.get(wanted, 0)
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        taken[wanted] = number
+        taken.setdefault(name, 0)
+        names[x] = name
+
+    for x, given in zip(graph.inputs, graph._given_inputs or (None,) * len(graph.inputs), strict=True):
+        give(x, given or x.name)
+    for x, given in zip(graph.outputs, graph._given_outputs or (None,) * len(graph.outputs), strict=True):
+        if given is not None:
+            taken.setdefault(given, 0)
+            names.setdefault(x, given)
+    for x in graph.outputs:
+        give(x, operand_name(x))
+    for x in graph.captures:
+        give(x, x.name)
+    for leaf in graph.leaves:
+        if isinstance(leaf, Variable):
+            give(leaf, leaf.name)
+    for node in graph.nodes:
+        for out in node.outputs:
+            if out is not None and out.hint is not None:
+                give(out, out.hint)
+    for node in graph.nodes:
+        for out in node.outputs:
+            if out is not None:
+                give(out, out.name)
+    for leaf in graph.leaves:
+        give(leaf, operand_name(leaf))
+    return names
+
+
+def operand_name(x: Operand) -> str:
+    """The name a value would like to have."""
+    if isinstance(x, Tensor):
+        return x.hint or "constant"
+    return x.name if isinstance(x, SymbolicTensor | Variable) else "value"
+
+
+def bind(graph: Graph, operands: Iterable[Operand]) -> tuple[Operand, ...]:
+    """Apply a graph to operands: its nodes are made anew (or run) with the inputs replaced.
+
+    The number of operands is the number of inputs and captures together.
+    """
+    mapping: dict[Operand, Operand] = dict(zip((*graph.inputs, *graph.captures), operands, strict=True))
+    for node in graph.nodes:
+        inputs = tuple(mapping.get(x, x) if x is not None else None for x in node.operands)
+        for old, new in zip(node.outputs, apply_node(node, inputs), strict=True):
+            if old is not None and new is not None:
+                mapping[old] = new
+    return tuple(mapping.get(x, x) for x in graph.outputs)
+
+
+def apply_node(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Any, ...]:
+    """Apply a node's op to other operands: a new node for symbols, a run for values."""
+    from symgraph.core.apply import evaluate_op
+    from symgraph.core.scope import current_trace
+
+    is_symbolic = any(isinstance(x, SymbolicTensor) for x in operands) or (
+        current_trace() is not None and any(isinstance(x, Variable) for x in operands))
+    if is_symbolic or any(True for _ in node.subgraphs()):
+        return copy_node(node, operands).outputs
+    if node.body is not None:
+        return bind(node.body, [x for x in operands if x is not None])
+    return evaluate_op(node.op, operands, node.attributes, tuple(x is not None for x in node.outputs))
+
+
+def constant_array(x: Operand) -> np.ndarray[Any, Any] | None:
+    """The value of an operand that is a constant, else None."""
+    return x.numpy() if isinstance(x, Tensor) else None

@@ -1,0 +1,269 @@
+"""Types of a node's outputs, from ONNX's own inference; known numbers inside small shape tensors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper, shape_inference
+
+from symgraph.core.errors import DtypeError, OpError
+from symgraph.core.op import Op
+from symgraph.core.scope import current_layer, describe_place, user_source
+from symgraph.core.tensor import Operand, SymbolicTensor
+from symgraph.core.types import Dim, Shape, TensorType, ValueType, is_integer, type_from_proto, type_to_proto
+from symgraph.core.value import Tensor
+
+MAX_DATA = 64
+"""Constants with more elements than this are never shown to inference."""
+
+_FLOAT_SHAPE_DATA = {"Resize", "Upsample", "Range", "OneHot"}
+
+Data = np.ndarray[Any, Any]
+
+
+def known_data(operand: Operand | None) -> Data | None:
+    """What is known of the numbers in a small operand: an array of ints, dimension names and None."""
+    if isinstance(operand, SymbolicTensor):
+        return operand.data
+    if isinstance(operand, Tensor) and operand.size <= MAX_DATA and (is_integer(operand.dtype)):
+        return operand.numpy().astype(object)
+    return None
+
+
+def _exact_data(op: Op, operand: Operand | None) -> Data | None:
+    """The numbers of a small operand, where all of them are known."""
+    if isinstance(operand, Tensor) and operand.size <= MAX_DATA and (
+            is_integer(operand.dtype) or op.name in _FLOAT_SHAPE_DATA):
+        return operand.numpy()
+    if isinstance(operand, SymbolicTensor) and operand.data is not None:
+        if all(isinstance(d, int) for d in operand.data.flat):
+            return operand.data.astype(operand.dtype)
+    return None
+
+
+def infer_types(
+        op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, object],
+        outputs: int) -> tuple[ValueType | None, ...]:
+    """Types of the first `outputs` outputs; None for what cannot be told.
+
+    Errors: `OpError` naming op, operands with types and the reason, where the operands do not fit.
+    """
+    types = tuple(None if x is None else x.type for x in inputs)
+    if op.schema is None or any(x is not None and t is None for x, t in zip(inputs, types, strict=True)):
+        return (None,) * outputs
+    data = tuple(_exact_data(op, x) for x in inputs)
+    key = (op, types, tuple(map(freeze, data)), freeze_attributes(attributes), outputs)
+    found = _CACHE.get(key)
+    if found is None:
+        try:
+            found = _infer(op, types, data, attributes, outputs)
+        except (OpError, DtypeError) as error:
+            raise describe_misfit(op, inputs, str(error)) from None
+        if len(_CACHE) > 65536:
+            _CACHE.clear()
+        _CACHE[key] = found
+    return _refine(op, inputs, attributes, found)
+
+
+def describe_misfit(op: Op, inputs: tuple[Operand | None, ...], reason: str) -> OpError:
+    """The error for operands that `op` cannot take, at the user's line."""
+    operands = ", ".join(
+        f"{op.input_name(i)}: {x.type or '?'}" for i, x in enumerate(inputs) if x is not None)
+    return OpError(f"{op}({operands}): {reason}{describe_place(current_layer(), user_source())}")
+
+
+def freeze(value: object) -> object:
+    """Something hashable that is equal for equal attribute values."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes() if value.dtype != object else tuple(value.flat)
+    if isinstance(value, onnx.SparseTensorProto | onnx.TypeProto):
+        return value.SerializeToString()
+    return value
+
+
+def freeze_attributes(attributes: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
+    """A key that is equal for equal attributes, whatever their order."""
+    return tuple(sorted((name, freeze(value)) for name, value in attributes.items())) if attributes else ()
+
+
+_CACHE: dict[object, tuple[ValueType | None, ...]] = {}
+
+
+def _infer(op: Op, types: tuple[ValueType | None, ...], data: tuple[Data | None, ...],
+           attributes: Mapping[str, object], outputs: int) -> tuple[ValueType | None, ...]:
+    names = ["" if t is None else f"i{i}" for i, t in enumerate(types)]
+    results = [f"o{i}" for i in range(outputs)]
+    node = NodeProto(op_type=op.name, domain=op.domain, input=names, output=results)
+    for name, value in attributes.items():
+        node.attribute.append(attribute_to_proto(name, value, op))
+    shown = {n: numpy_helper.from_array(d, n) for n, d in zip(names, data, strict=True) if d is not None}
+    assert op.schema is not None
+    try:
+        found = shape_inference.infer_node_outputs(
+            op.schema, node, {n: type_to_proto(t) for n, t in zip(names, types, strict=True) if n}, shown,
+            opset_imports=[onnx.helper.make_opsetid(op.domain, op.version)])
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        raise OpError(_reason(str(error))) from None
+    return tuple(type_from_proto(found[name]) if name in found else None for name in results)
+
+
+def _reason(text: str) -> str:
+    """ONNX's message without its wrapping, as the end of ours."""
+    text = re.sub(r"\[(?:Shape|Type)InferenceError\]\s*", "", text.strip())
+    text = re.sub(r"\(op_type:[^)]*\):?\s*", "", text).strip().rstrip(".")
+    text = " ".join(text.split())
+    return text[:1].lower() + text[1:] if text else "the operands do not fit"
+
+
+def attribute_to_proto(name: str, value: object, op: Op | None = None) -> AttributeProto:
+    """One attribute, except graphs, as ONNX writes it."""
+    kind = None
+    if op is not None and op.schema is not None and name in op.schema.attributes:
+        kind = AttributeProto.AttributeType.Value(op.schema.attributes[name].type.name)
+    if isinstance(value, np.ndarray):
+        value = numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), name)
+    if isinstance(value, tuple):
+        value = list(value)
+    proto = onnx.helper.make_attribute(name, value, attr_type=kind) if value != [] else AttributeProto(
+        name=name, type=kind or AttributeProto.INTS)  # type: ignore[arg-type]
+    return proto
+
+
+def _refine(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, object],
+            found: tuple[ValueType | None, ...]) -> tuple[ValueType | None, ...]:
+    """Fill in what partly known shape data says and ONNX's inference, which wants all of it, cannot."""
+    refiner = _REFINERS.get(op.name) if not op.domain else None
+    first = found[0]
+    if refiner is None or not isinstance(first, TensorType):
+        return found
+    shape = refiner(inputs, attributes)
+    if shape is None or (first.shape is not None and len(first.shape) != len(shape)):
+        return found
+    known = first.shape or (None,) * len(shape)
+    merged = tuple(k if isinstance(k, int) or s is None else s for k, s in zip(known, shape, strict=True))
+    return (TensorType(first.dtype, merged), *found[1:])
+
+
+def _reshape_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
+    wanted = known_data(inputs[1])
+    if wanted is None or not isinstance(inputs[0].type, TensorType):  # type: ignore[union-attr]
+        return None
+    given = inputs[0].type.shape  # type: ignore[union-attr]
+    dims: list[Dim] = list(wanted.flat)
+    if not attributes.get("allowzero", 0):
+        dims = [(given[i] if given is not None and i < len(given) else None) if d == 0 else d
+                for i, d in enumerate(dims)]
+    if -1 in dims and given is not None:
+        dims[dims.index(-1)] = _remaining(list(given), [d for d in dims if d != -1])
+    return tuple(None if d == -1 else d for d in dims)
+
+
+def _remaining(given: list[Dim], taken: list[Dim]) -> Dim:
+    """The one dimension that makes `taken` as large as `given`; None where names do not cancel."""
+    for dim in [d for d in taken if isinstance(d, str)]:
+        if dim in given:
+            given.remove(dim)
+            taken.remove(dim)
+    if None in given or any(not isinstance(d, int) for d in taken):
+        return None
+    names = [d for d in given if isinstance(d, str)]
+    size = math.prod(d for d in given if isinstance(d, int))
+    divisor = math.prod(d for d in taken if isinstance(d, int))
+    if names:
+        return names[0] if len(names) == 1 and size == divisor else None
+    return size // divisor if divisor and size % divisor == 0 else None
+
+
+def _expand_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
+    wanted = known_data(inputs[1])
+    if wanted is None or not isinstance(inputs[0].type, TensorType):  # type: ignore[union-attr]
+        return None
+    given = inputs[0].type.shape  # type: ignore[union-attr]
+    if given is None:
+        return None
+    rank = max(len(given), wanted.size)
+    a = (1,) * (rank - len(given)) + given
+    b = (1,) * (rank - wanted.size) + tuple(wanted.flat)
+    return tuple(y if x == 1 else x if y == 1 or x == y or isinstance(x, int) else
+                 y if isinstance(y, int) and y > 1 else None for x, y in zip(a, b, strict=True))
+
+
+def _filled_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
+    wanted = known_data(inputs[0])
+    return None if wanted is None else tuple(wanted.flat)
+
+
+_REFINERS: dict[str, Callable[[tuple[Operand | None, ...], Mapping[str, object]], Shape | None]] = {
+    "Reshape": _reshape_dims, "Expand": _expand_dims, "ConstantOfShape": _filled_dims}
+
+
+def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Data | None:
+    """What is known of the numbers in the first output of a node that computes with shapes."""
+    rule = _DATA_RULES.get(op.name) if not op.domain else None
+    if rule is None or not inputs or inputs[0] is None:
+        return None
+    if op.name == "Shape":
+        return _shape_data(inputs[0], attributes)
+    data = [None if x is None else known_data(x) for x in inputs]
+    if any(d is None for d, x in zip(data, inputs, strict=True) if x is not None):
+        return None
+    try:
+        found = rule(data, attributes)
+    except (ValueError, IndexError, TypeError):
+        return None
+    result = None if found is None else np.asarray(found, object)
+    return result if result is not None and result.size <= MAX_DATA else None
+
+
+def _shape_data(x: Operand, attributes: Mapping[str, Any]) -> Data | None:
+    if not isinstance(x.type, TensorType) or x.type.shape is None or len(x.type.shape) > MAX_DATA:
+        return None
+    dims = x.type.shape[attributes.get("start", 0):attributes.get("end")]
+    data = np.empty(len(dims), object)
+    data[:] = dims
+    return data
+
+
+def _arithmetic(function: Callable[[int, int], int]) -> Callable[[list[Any], Mapping[str, Any]], Any]:
+    known = np.frompyfunc(
+        lambda a, b: function(a, b) if isinstance(a, int) and isinstance(b, int) else None, 2, 1)
+    return lambda data, attributes: known(data[0], data[1])
+
+
+def _truncating(a: int, b: int) -> int | None:
+    return None if b == 0 else int(math.copysign(abs(a) // abs(b), a * b)) if a * b else 0
+
+
+def _slice_data(data: list[Any], attributes: Mapping[str, Any]) -> Any:
+    x, starts, ends = data[0], data[1], data[2]
+    steps = data[4] if len(data) > 4 and data[4] is not None else np.array([1])
+    if x.ndim != 1 or starts.size != 1:
+        raise ValueError
+    start, end, step = int(starts[0]), int(ends[0]), int(steps[0])
+    return x[start:None if step < 0 and end < -x.size else end:step]
+
+
+def _squeeze_data(data: list[Any], attributes: Mapping[str, Any]) -> Any:
+    return np.squeeze(data[0], None if len(data) < 2 else tuple(int(a) for a in data[1].flat))
+
+
+_DATA_RULES: dict[str, Callable[[list[Any], Mapping[str, Any]], Any]] = {
+    "Shape": lambda data, attributes: None,
+    "Identity": lambda data, attributes: data[0],
+    "Cast": lambda data, attributes: data[0] if attributes["to"] in (TensorProto.INT64, TensorProto.INT32) else None,
+    "Gather": lambda data, attributes: np.take(data[0], data[1].astype(int), axis=attributes.get("axis", 0)),
+    "Concat": lambda data, attributes: np.concatenate(data, axis=attributes["axis"]),
+    "Unsqueeze": lambda data, attributes: np.expand_dims(data[0], tuple(int(a) for a in data[1].flat)),
+    "Squeeze": _squeeze_data,
+    "Reshape": lambda data, attributes: data[0].reshape([int(d) for d in data[1].flat]),
+    "Slice": _slice_data,
+    "Add": _arithmetic(lambda a, b: a + b),
+    "Sub": _arithmetic(lambda a, b: a - b),
+    "Mul": _arithmetic(lambda a, b: a * b),
+    "Div": _arithmetic(_truncating),  # type: ignore[arg-type]
+}

@@ -1,0 +1,185 @@
+"""Operators: an op is an ONNX operator schema, looked up at the opset where it stands."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+
+import numpy as np
+import onnx
+from onnx import defs
+from onnx.defs import OpSchema
+
+from symgraph.core.errors import OpError, UnsupportedOpError, nearest
+
+DEFAULT_OPSETS: Mapping[str, int] = MappingProxyType({"": 21, "ai.onnx.ml": 5})
+"""What symgraph builds and exports with, unless asked: ONNX Runtime 1.20 takes it."""
+
+DEFAULT_IR_VERSION = 10
+
+
+def canonical_domain(domain: str) -> str:
+    """`ai.onnx` is the long name of the standard domain, which is written as nothing."""
+    return "" if domain == "ai.onnx" else domain
+
+
+def default_opset(domain: str) -> int:
+    """The opset a domain is built with when nobody says otherwise."""
+    return DEFAULT_OPSETS.get(domain) or max(defs.onnx_opset_version() if not domain else 1, 1)
+
+
+@lru_cache(maxsize=1)
+def _history() -> Mapping[tuple[str, str], tuple[int, ...]]:
+    versions: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for schema in defs.get_all_schemas_with_history():
+        versions[schema.domain, schema.name].add(schema.since_version)
+    return {key: tuple(sorted(found)) for key, found in versions.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One version of one operator. Ops are interned: the same op is the same object.
+
+    `schema` is None for an operator that ONNX does not define: a function with a body, a custom op.
+    """
+
+    name: str
+    domain: str = ""
+    version: int = 1
+    schema: OpSchema | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.domain}::{self.name}" if self.domain else self.name
+
+    @cached_property
+    def last_version(self) -> int:
+        """The newest opset of the domain at which this very version still stands."""
+        later = [v for v in _history().get((self.domain, self.name), ()) if v > self.version]
+        return later[0] - 1 if later else 10**9
+
+    @cached_property
+    def is_deterministic(self) -> bool:
+        """Whether equal inputs give equal outputs, so that nodes may be shared and folded."""
+        if self.schema is None:
+            return False
+        if self.name in ("DepthToSpace", "SpaceToDepth"):  # the two that report Unknown
+            return True
+        return bool(self.schema.node_determinism == OpSchema.NodeDeterminism.Deterministic)
+
+    @cached_property
+    def input_constraints(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """Per declared input: its type variable and the ONNX types it may take."""
+        if self.schema is None:
+            return ()
+        return tuple((p.type_str, frozenset(p.types)) for p in self.schema.inputs)
+
+    def constraint(self, index: int) -> tuple[str, frozenset[str]]:
+        """The constraint of input `index`; a variadic last input repeats."""
+        known = self.input_constraints
+        if not known:
+            return "", frozenset()
+        return known[min(index, len(known) - 1)]
+
+    def input_name(self, index: int) -> str:
+        """The formal name of input `index`, for messages."""
+        if self.schema is None or not self.schema.inputs:
+            return f"input {index}"
+        return str(self.schema.inputs[min(index, len(self.schema.inputs) - 1)].name)
+
+
+_OPS: dict[tuple[str, str, int], Op] = {}
+
+
+def intern_op(name: str, domain: str, version: int, schema: OpSchema | None) -> Op:
+    """The one `Op` object of this name, domain and version."""
+    key = (domain, name, version)
+    found = _OPS.get(key)
+    return found if found is not None else _OPS.setdefault(key, Op(name, domain, version, schema))
+
+
+@lru_cache(maxsize=None)
+def find_op(name: str, domain: str = "", opset: int | None = None) -> Op:
+    """Look an operator up by its ONNX name.
+
+    Without `opset` it is the version in force at the default opset, or the first one after it.
+
+    Errors: `UnsupportedOpError` naming operator, domain, opset and the nearest names.
+    """
+    domain = canonical_domain(domain)
+    versions = _history().get((domain, name))
+    if versions is None:
+        names = [n for d, n in _history() if d == domain]
+        where = f"domain {domain!r}" if domain else "the standard ONNX domain"
+        hint = nearest(name, names, limit=4) if names else f"symgraph has no operators of domain {domain!r}"
+        raise UnsupportedOpError(f"no operator {name} in {where}; {hint}")
+    position = bisect_right(versions, default_opset(domain) if opset is None else opset)
+    if position == 0 and opset is not None:
+        raise UnsupportedOpError(
+            f"operator {name} came with opset {versions[0]}{f' of {domain}' if domain else ''}, not in {opset}")
+    version = versions[max(position - 1, 0)]
+    return intern_op(name, domain, version, defs.get_schema(name, version, domain))
+
+
+def is_known(name: str, domain: str) -> bool:
+    """Whether ONNX defines an operator of this name in this domain."""
+    return (canonical_domain(domain), name) in _history()
+
+
+_KINDS: dict[OpSchema.AttrType, type | tuple[type, ...]] = {
+    OpSchema.AttrType.INT: int,
+    OpSchema.AttrType.FLOAT: float,
+    OpSchema.AttrType.STRING: (str, bytes),
+    OpSchema.AttrType.TENSOR: np.ndarray,
+}
+_LISTS: dict[OpSchema.AttrType, type | tuple[type, ...]] = {
+    OpSchema.AttrType.INTS: int,
+    OpSchema.AttrType.FLOATS: float,
+    OpSchema.AttrType.STRINGS: (str, bytes),
+    OpSchema.AttrType.TENSORS: np.ndarray,
+}
+
+
+def check_attributes(op: Op, given: Mapping[str, object]) -> Mapping[str, object]:
+    """Attributes as the schema wants them; None means not given.
+
+    Errors: `OpError` for a name, a kind or a missing value the schema does not allow.
+    """
+    attributes = {name: value for name, value in given.items() if value is not None}
+    schema = op.schema
+    if schema is None:
+        return MappingProxyType(attributes)
+    known = schema.attributes
+    for name, value in attributes.items():
+        if name not in known:
+            raise OpError(f"{op}: no attribute {name!r}; {nearest(name, known)}")
+        attributes[name] = _check_attribute(op, name, value, known[name].type)
+    for name, attribute in known.items():
+        if attribute.required and name not in attributes:
+            raise OpError(f"{op}: attribute {name!r} is required")
+    return MappingProxyType(attributes)
+
+
+def _check_attribute(op: Op, name: str, value: object, kind: OpSchema.AttrType) -> object:
+    if kind in _KINDS:
+        return _as_kind(op, name, value, _KINDS[kind], kind)
+    if kind in _LISTS:
+        if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+            raise OpError(f"{op}: attribute {name!r} wants a list of {kind.name.lower()[:-1]}s, got {value!r}")
+        return tuple(_as_kind(op, name, item, _LISTS[kind], kind) for item in value)
+    return value
+
+
+def _as_kind(op: Op, name: str, value: object, kind: type | tuple[type, ...], shown: OpSchema.AttrType) -> object:
+    if kind is int and isinstance(value, bool | np.bool_ | np.integer):
+        value = int(value)
+    if kind is float and isinstance(value, int | np.integer | np.floating) and not isinstance(value, bool):
+        value = float(value)
+    if kind is np.ndarray and not isinstance(value, np.ndarray | onnx.TensorProto):
+        value = np.asarray(value)
+    if not isinstance(value, kind) and not isinstance(value, onnx.TensorProto):
+        raise OpError(f"{op}: attribute {name!r} wants {shown.name.lower()}, got {value!r}")
+    return value

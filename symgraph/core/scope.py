@@ -1,0 +1,89 @@
+"""Where the program stands while a graph is built: the layer, the user's line, and what is being traced."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from symgraph.core.tensor import Operand
+    from symgraph.core.variable import Variable
+
+Source = tuple[str, int]
+"""File name and line number."""
+
+_LAYERS: ContextVar[tuple[str, ...]] = ContextVar("layers", default=())
+_TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+class Trace:
+    """What a traced function does besides returning: the variables it assigns, with their new values."""
+
+    def __init__(self) -> None:
+        self.updates: dict[Variable, Operand] = {}
+
+
+def current_layer() -> tuple[str, ...]:
+    """Names of the layers being applied, outermost first."""
+    return _LAYERS.get()
+
+
+@contextmanager
+def layer_scope(name: str) -> Iterator[None]:
+    """Nodes made inside know that layer `name` made them."""
+    token = _LAYERS.set((*_LAYERS.get(), name))
+    try:
+        yield
+    finally:
+        _LAYERS.reset(token)
+
+
+def current_trace() -> Trace | None:
+    """The trace being recorded, if any. In one, ops on variables record instead of running."""
+    return _TRACE.get()
+
+
+@contextmanager
+def tracing(trace: Trace | None = None) -> Iterator[Trace]:
+    """Record ops on variables, and assignments, instead of running them.
+
+    Inside another trace the outer one goes on, unless a trace of its own is given.
+    """
+    active = trace or _TRACE.get() or Trace()
+    token = _TRACE.set(active)
+    try:
+        yield active
+    finally:
+        _TRACE.reset(token)
+
+
+@contextmanager
+def not_tracing() -> Iterator[None]:
+    """Run ops on values and variables at once, even while a trace is recorded (initial values of weights)."""
+    token = _TRACE.set(None)
+    try:
+        yield
+    finally:
+        _TRACE.reset(token)
+
+
+def user_source() -> Source | None:
+    """The innermost line of the call stack that is not symgraph's own."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not (module == "symgraph" or module.startswith("symgraph.")):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def describe_place(layer: tuple[str, ...], source: Source | None) -> str:
+    """` (in layer "head", app.py:12)`, for the end of a message; empty where nothing is known."""
+    parts = [f'in layer "{"/".join(layer)}"'] if layer else []
+    if source is not None:
+        parts.append(f"{source[0].replace(chr(92), '/').rsplit('/', 1)[-1]}:{source[1]}")
+    return f" ({', '.join(parts)})" if parts else ""

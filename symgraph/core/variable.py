@@ -1,0 +1,262 @@
+"""Variables: the values that change. A graph refers to them; it does not copy them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from symgraph.core.errors import DisposedError, DtypeError, GraphError, ShapeError
+from symgraph.core.memory import ledger
+from symgraph.core.scope import current_trace
+from symgraph.core.tensor import METHODS, Operand
+from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating
+from symgraph.core.value import Array, Tensor, as_array, convert_array
+
+_NAMES = itertools.count()
+
+
+class Variable(Operand):
+    """A tensor whose value can be assigned; dtype and shape stay. Every op accepts it.
+
+    `value` is data, or a function of (shape, dtype) such as an initializer, which then needs `shape`.
+
+    >>> import symgraph as sg
+    >>> v = sg.Variable([[1.0, 2.0], [3.0, 4.0]], name="v")
+    >>> _ = v[:, 1].assign([0.0, 0.0])
+    >>> v.numpy().tolist()
+    [[1.0, 0.0], [3.0, 0.0]]
+    """
+
+    __slots__ = ("_array", "_trainable", "name", "type", "version")
+
+    epoch = 0
+    """Grows whenever any variable is assigned: whoever holds copies of values looks here first."""
+
+    def __init__(
+            self, value: object, shape: object = None, dtype: object = None, trainable: bool = True,
+            name: str | None = None) -> None:
+        wanted = None if dtype is None else as_dtype(dtype)
+        if callable(value):
+            if shape is None:
+                raise ShapeError("a variable made by an initializer needs its shape")
+            value = value(as_shape(shape), wanted or "float32")
+        array = as_array(value, wanted)
+        if shape is not None and array.shape != as_shape(shape):
+            raise ShapeError(f"variable {name!r}: the value has shape {array.shape}, asked for {as_shape(shape)}")
+        if isinstance(value, Tensor):
+            array = np.array(array)
+        number = next(_NAMES)
+        self.name = name or (f"variable_{number}" if number else "variable")
+        self._trainable = trainable
+        self._array: Array | None = array
+        self.type = TensorType(as_dtype(array.dtype), array.shape)
+        self.version = 0
+        array.flags.writeable = False
+        ledger.change(1, array.nbytes)
+
+    @property
+    def path(self) -> str:
+        """The name with the names of the layers around it: `dense/kernel`."""
+        return self.name
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it; never for integers and booleans."""
+        return self._trainable and is_floating(self.dtype)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def value(self) -> Tensor:
+        """The present value as an immutable tensor."""
+        return Tensor(self.numpy())
+
+    def read_value(self) -> Tensor:
+        """The present value as an immutable tensor."""
+        return self.value
+
+    def numpy(self) -> Array:
+        """The present value; a later assignment does not change what was returned."""
+        if self._array is None:
+            raise DisposedError(f"variable {self.name!r} was used after dispose()")
+        return self._array
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.numpy().size
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes the value takes."""
+        return self.numpy().nbytes
+
+    @property
+    def device(self) -> str:
+        """Where the value lies."""
+        return "CPU:0"
+
+    @property
+    def is_disposed(self) -> bool:
+        """Whether `dispose` was called."""
+        return self._array is None
+
+    def dispose(self) -> None:
+        """Free the memory now; any later use raises `DisposedError`."""
+        if self._array is not None:
+            ledger.change(-1, -self._array.nbytes)
+            self._array = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_array", None) is not None:
+            self.dispose()
+
+    def assign(self, value: object) -> Variable:
+        """Set the whole value; numbers are cast to the variable's dtype.
+
+        Errors: `ShapeError` for another shape, `DtypeError` for floats into integers.
+        """
+        trace = current_trace()
+        if trace is not None:
+            if not isinstance(value, Operand):
+                value = Tensor(self._fitting(value))
+            self._check(value)
+            trace.updates[self] = value
+            return self
+        if isinstance(value, Operand) and not isinstance(value, Tensor | Variable):
+            raise GraphError(f"variable {self.name!r} was assigned the symbol {value!r} outside of a traced function; "
+                             "assign values, or assign inside a function decorated with @sg.function")
+        self._set(self._fitting(value))
+        return self
+
+    def assign_add(self, delta: object) -> Variable:
+        """Add `delta` to the value."""
+        return self.assign(METHODS["add"](self.latest(), delta))
+
+    def assign_sub(self, delta: object) -> Variable:
+        """Subtract `delta` from the value."""
+        return self.assign(METHODS["subtract"](self.latest(), delta))
+
+    def latest(self) -> Operand:
+        """The variable, or what the trace being recorded has assigned to it last."""
+        trace = current_trace()
+        return self if trace is None else trace.updates.get(self, self)
+
+    def _fitting(self, value: object) -> Array:
+        array = value.numpy() if isinstance(value, Tensor | Variable) else as_array(value)
+        if array.shape != self.shape:
+            raise ShapeError(f"variable {self.name!r} has shape {self.shape}, got a value of shape {array.shape}")
+        if array.dtype.kind in "fc" and not is_floating(self.dtype) and not self.dtype.startswith("complex"):
+            raise DtypeError(f"variable {self.name!r} is {self.dtype}, got {as_dtype(array.dtype)}; cast it first")
+        fitted = convert_array(array, self.dtype)
+        return np.array(fitted) if fitted is value else fitted
+
+    def _check(self, value: Operand) -> None:
+        if value.type is not None and len(value.shape) != len(self.shape):
+            raise ShapeError(f"variable {self.name!r} has shape {self.shape}, got a value of shape {value.shape}")
+        if value.type is not None and value.dtype != self.dtype:
+            raise DtypeError(f"variable {self.name!r} is {self.dtype}, got {value.dtype}; cast it first")
+
+    def _set(self, array: Array) -> None:
+        if self._array is None:
+            raise DisposedError(f"variable {self.name!r} was assigned after dispose()")
+        array.flags.writeable = False
+        self._array = array
+        self.version += 1
+        Variable.epoch += 1
+
+    def __getitem__(self, key: object) -> Operand:
+        part: Operand = METHODS["getitem"](self.latest(), key)
+        if isinstance(part, Tensor):
+            return VariableSlice(self, key, part)
+        return part
+
+    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+        array = self.numpy()
+        return np.array(array, dtype) if copy or dtype is not None else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return np.array(self.numpy()).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+    def __bool__(self) -> bool:
+        return bool(self.numpy())
+
+    def __float__(self) -> float:
+        return float(self.numpy().item())
+
+    def __int__(self) -> int:
+        return int(self.numpy().item())
+
+    def __index__(self) -> int:
+        return self.value.__index__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def item(self) -> Any:
+        """The only element as a Python number."""
+        return self.numpy().item()
+
+    def print(self) -> None:
+        """Print the value."""
+        print(self.numpy())
+
+    def __repr__(self) -> str:
+        if self._array is None:
+            return f"<Variable {self.name!r} {self.type}, disposed>"
+        values = np.array2string(self._array, separator=", ", threshold=100)
+        gap = "\n" if "\n" in values else " "
+        return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}, value={gap}{values}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Variable], tuple[Any, ...]]:
+        return Variable, (np.array(self.numpy()), None, self.dtype, self._trainable, self.name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        return Variable(np.array(self.numpy()), None, self.dtype, self._trainable, self.name)
+
+
+class VariableSlice(Tensor):
+    """A part of a variable: a value like any other that can also be assigned to."""
+
+    __slots__ = ("_key", "_variable")
+
+    def __init__(self, variable: Variable, key: object, part: Tensor) -> None:
+        assert isinstance(part.type, TensorType)
+        super().__init__(part.buffer, part.type)
+        self._variable = variable
+        self._key = key
+
+    def assign(self, value: object) -> Variable:
+        """Set this part of the variable; `value` broadcasts as in NumPy."""
+        array = np.array(self._variable.numpy())
+        key = _numpy_key(self._key)
+        new = convert_array(as_array(value), self._variable.dtype)
+        try:
+            array[key] = new
+        except ValueError:
+            raise ShapeError(f"variable {self._variable.name!r}: a part of shape {self.shape} "
+                             f"got a value of shape {new.shape}") from None
+        return self._variable.assign(array)
+
+    def assign_add(self, delta: object) -> Variable:
+        """Add `delta` to this part."""
+        return self.assign(METHODS["add"](self, delta))
+
+    def assign_sub(self, delta: object) -> Variable:
+        """Subtract `delta` from this part."""
+        return self.assign(METHODS["subtract"](self, delta))
+
+
+def _numpy_key(key: object) -> Any:
+    if isinstance(key, tuple):
+        return tuple(_numpy_key(k) for k in key)
+    return key.numpy() if isinstance(key, Tensor | Variable) else key
