@@ -6,7 +6,6 @@ import importlib
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -47,28 +46,32 @@ def part_of(module: str) -> str:
     return "symgraph" if part in ("", "__main__") else part
 
 
-def floor_of(part: str) -> int:
-    return next(number for number, parts in enumerate(FLOORS) if part in parts)
+def floor_of(module: str) -> int:
+    """Return a module's floor; what belongs to no part is a name that the public face hands on."""
+    part = part_of(module)
+    return next((number for number, parts in enumerate(FLOORS) if part in parts), len(FLOORS) - 1)
 
 
-def imported_parts(module: str, path: Path) -> Iterator[str]:
-    """Yield the part behind each import of our own, also inside functions; typing-only imports are free."""
+def imports(module: str, path: Path) -> list[str]:
+    """Return the full names a file imports, also inside functions; typing-only imports are free."""
     tree = ast.parse(path.read_text())
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     guards = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
     typing_only = [guard.body for guard in guards if ast.unparse(guard.test).endswith("TYPE_CHECKING")]
     hidden = {node for body in typing_only for statement in body for node in ast.walk(statement)}
-    for node in set(ast.walk(tree)) - hidden:
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            source = resolve_name("." * node.level + (node.module or ""), package)
-            names = [f"{source}.{alias.name}" for alias in node.names]
-        else:
+    names = []
+    for node in ast.walk(tree):
+        if node in hidden:
             continue
-        for name in names:
-            if name.split(".")[0] == "symgraph":
-                yield part_of(name) if part_of(name) in PARTS else "symgraph"
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            names += [f"{source}.{alias.name}" for alias in node.names]
+    return names
+
+
+IMPORTS = [(module, name) for module, path in SOURCES.items() for name in imports(module, path)]
 
 
 def test_every_source_file_stands_on_a_floor():
@@ -76,18 +79,21 @@ def test_every_source_file_stands_on_a_floor():
 
 
 def test_a_file_imports_only_from_its_own_floor_and_those_below():
-    upward = [
-        f"{module} imports {part}"
-        for module, path in SOURCES.items()
-        for part in imported_parts(module, path)
-        if floor_of(part) > floor_of(part_of(module))
-    ]
-    assert upward == []
+    own = [(module, name) for module, name in IMPORTS if name.split(".")[0] == "symgraph"]
+    upward = [f"{module} imports {name}" for module, name in own if floor_of(name) > floor_of(module)]
+    assert not upward, "\n".join(upward)
+
+
+def test_top_level_folders_are_imported_under_their_own_names():
+    folders = set(IMPORT_NAMES) - {"symgraph"}
+    wrong = [f"{module} imports {name}" for module, name in IMPORTS if name.split(".")[0] in folders]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_package_on_disk_is_in_the_distribution():
     on_disk = {module_name(path.parent / "__init__.py") for path in SOURCES.values()}
-    assert set(SETUPTOOLS["packages"]) == on_disk, "pyproject.toml, tool.setuptools.packages"
+    difference = on_disk.symmetric_difference(SETUPTOOLS["packages"])
+    assert not difference, f"add to or remove from tool.setuptools.packages in pyproject.toml: {difference}"
 
 
 def test_every_folder_of_sources_is_a_package():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 METHODS: dict[str, Callable[..., Any]] = {}
 """Functions that are methods of operands too, by name; `symgraph.ops` fills it."""
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _SERIALS = count()
+
+
+def method(function: F) -> F:
+    """Make `function` a method of operands as well, under its own name."""
+    METHODS[function.__name__] = function
+    return function
 
 
 def _operator(name: str, *, is_reflected: bool = False) -> Callable[..., Any]:

@@ -1,0 +1,70 @@
+"""Composite ops: a named function with a body of ordinary ops.
+
+A graph shows the name (`%y = RandomUniform(%key)`); everything that wants to can look at the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from symgraph.core.apply import as_operands, placeholder
+from symgraph.core.errors import OpError
+from symgraph.core.graph import Graph
+from symgraph.core.inference import freeze_attributes
+from symgraph.core.op import intern_op
+from symgraph.core.scope import current_trace, tracing
+from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.types import TensorType
+from symgraph.core.variable import Variable
+
+DOMAIN = "symgraph"
+
+GraphEvaluator = Callable[[Graph, tuple[Operand, ...]], tuple[Operand, ...]]
+
+_EVALUATORS: list[GraphEvaluator] = []
+_BODIES: dict[object, Graph] = {}
+
+
+def register_graph_evaluator(evaluator: GraphEvaluator) -> None:
+    """Say who runs a whole graph on values; the runtime does, when it is imported."""
+    _EVALUATORS[:] = [evaluator]
+
+
+def apply_composite(name: str, function: Callable[..., Any], *inputs: object, **attributes: Any) -> Any:
+    """Apply `function(*inputs, **attributes)`, a function of ordinary ops, as one node called `name`.
+
+    `attributes` are plain numbers, strings and tuples. On values the body runs as one compiled graph.
+    The body may be made once for all inputs of the same dtypes and ranks, so it must not read values.
+    """
+    op = intern_op(name, DOMAIN, 1, None)
+    operands = as_operands(op, inputs)
+    if any(x is None for x in operands):
+        raise OpError(f"{op}: a composite op takes no absent inputs")
+    is_symbolic = any(isinstance(x, SymbolicTensor) for x in operands) or (
+        current_trace() is not None and any(isinstance(x, Variable) for x in operands))
+    body = _body(name, function, operands, attributes, is_exact=is_symbolic)  # type: ignore[arg-type]
+    if is_symbolic:
+        node = Node(op, operands, MappingProxyType(attributes), tuple(x.type for x in body.outputs), body=body)
+        results: tuple[Any, ...] = node.outputs
+    else:
+        results = _EVALUATORS[0](body, operands)  # type: ignore[arg-type]
+    return results[0] if len(results) == 1 else results
+
+
+def _body(name: str, function: Callable[..., Any], operands: tuple[Operand, ...], attributes: Mapping[str, Any],
+          *, is_exact: bool) -> Graph:
+    types = tuple(x.type if is_exact else _open(x) for x in operands)
+    key = (name, function, types, freeze_attributes(attributes))
+    body = _BODIES.get(key)
+    if body is None:
+        inputs = [placeholder(t, f"x{i}") for i, t in enumerate(types)]
+        with tracing():
+            outputs = function(*inputs, **attributes)
+        body = _BODIES[key] = Graph(inputs, outputs if isinstance(outputs, tuple | list) else [outputs], name=name)
+    return body
+
+
+def _open(x: Operand) -> TensorType:
+    return TensorType(x.dtype, (None,) * len(x.shape))
