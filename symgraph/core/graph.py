@@ -188,7 +188,8 @@ def node_graphs(node: Node) -> Iterable[Graph]:
         yield node.body
 
 
-def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any] | None = None) -> Node:
+def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any] | None = None,
+              body: Graph | None = None) -> Node:
     """The same op on other operands; types are inferred anew where they may differ."""
     from symgraph.core.inference import infer_types, propagate_data
 
@@ -202,7 +203,7 @@ def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapp
     if not has_graphs and not (same and all(x is None or x.data is None for x in node.outputs)):
         inferred = infer_types(node.op, inputs, attributes, len(node.outputs))
         types = tuple(new or old for new, old in zip(inferred, types, strict=True))
-    copy = Node(node.op, inputs, attributes, types, captures=captures, body=node.body,  # type: ignore[arg-type]
+    copy = Node(node.op, inputs, attributes, types, captures=captures, body=body or node.body,  # type: ignore[arg-type]
                 absent=frozenset(i for i, x in enumerate(node.outputs) if x is None), name=node.name,
                 layer=node.layer, source=node.source)
     for old, new in zip(node.outputs, copy.outputs, strict=True):

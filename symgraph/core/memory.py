@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from symgraph.core.structure import flatten
 
 
 class Disposable(Protocol):
@@ -82,7 +84,7 @@ def tidy(function: Callable[[], T] | str, *rest: Callable[[], T]) -> T:
             if inspect.iscoroutine(result):
                 result.close()
             raise TypeError("the function given to tidy returned an awaitable; tidy works for plain functions only")
-        returned.update(x for x in _leaves(result) if hasattr(x, "_kept"))
+        returned.update(x for x in flatten(result) if hasattr(x, "_kept"))
     finally:
         _TIDY.reset(token)
         for x in made:
@@ -101,16 +103,6 @@ def keep(x: D) -> D:
 
 def dispose(values: object) -> None:
     """Dispose every tensor, variable, layer or model in any nesting of lists, tuples and dicts."""
-    for x in _leaves(values):
+    for x in flatten(values):
         if hasattr(x, "dispose"):
             x.dispose()
-
-
-def _leaves(values: object) -> Iterator[Any]:
-    if isinstance(values, dict):
-        values = list(values.values())
-    if isinstance(values, list | tuple | set | frozenset):
-        for value in values:
-            yield from _leaves(value)
-    else:
-        yield values

@@ -1,0 +1,59 @@
+"""Nodes of constants are computed once, here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from symgraph.core.apply import evaluate_op
+from symgraph.core.errors import SymgraphError
+from symgraph.core.graph import Graph
+from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.types import TensorType, numpy_dtype
+from symgraph.core.value import Tensor
+
+MAX_GROWTH = 256 * 1024
+"""A folded result may take this many bytes, or as many as the constants it replaces."""
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """f(c) -> its value, for deterministic ops whose result is no larger than allowed; never random ones.
+
+    A node that fails when run stays as it is, so that it fails where it failed before.
+    """
+    return graph.rewrite(_fold)
+
+
+def _fold(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
+    if not node.op.is_deterministic or node.captures or any(True for _ in node.subgraphs()):
+        return None
+    constants = [x for x in operands if x is not None]
+    if not all(isinstance(x, Tensor) for x in constants):
+        return None
+    size = _result_bytes(node.outputs)
+    if size is None or size > max(MAX_GROWTH, sum(x.nbytes for x in constants)):
+        return None
+    try:
+        results: tuple[Tensor | None, ...] = evaluate_op(
+            node.op, operands, node.attributes, tuple(x is not None for x in node.outputs))
+    except SymgraphError:
+        return None
+    for old, new in zip(node.outputs, results, strict=True):
+        if old is not None and new is not None:
+            new.hint = old.name
+    return results
+
+
+def _result_bytes(outputs: Iterable[SymbolicTensor | None]) -> int | None:
+    """How large the results will be, from their types alone; None where they do not tell."""
+    size = 0
+    for x in outputs:
+        if x is None:
+            continue
+        if not isinstance(x.type, TensorType) or x.type.shape is None or x.type.dtype == "string":
+            return None
+        dims = [d for d in x.type.shape if isinstance(d, int)]
+        if len(dims) < len(x.type.shape):
+            return None
+        size += math.prod(dims) * numpy_dtype(x.type.dtype).itemsize
+    return size

@@ -1,0 +1,28 @@
+"""Nodes that hand their input on unchanged."""
+
+from __future__ import annotations
+
+from symgraph.core.graph import Graph, constant_array
+from symgraph.core.tensor import Node, Operand
+
+
+def remove_identity(graph: Graph) -> Graph:
+    """Identity(x) -> x; Dropout(x) -> x outside of training, where nobody asks for its mask."""
+    return graph.rewrite(_input_of_identity)
+
+
+def _input_of_identity(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
+    if node.op.domain or operands[:1] == (None,):
+        return None
+    if node.op.name == "Identity" or (node.op.name == "Dropout" and _is_inactive(node, operands)):
+        return (operands[0], *(None for _ in node.outputs[1:]))
+    return None
+
+
+def _is_inactive(dropout: Node, operands: tuple[Operand | None, ...]) -> bool:
+    if any(mask is not None for mask in dropout.outputs[1:]):
+        return False
+    if len(operands) < 3 or operands[2] is None:
+        return dropout.op.version >= 7
+    training = constant_array(operands[2])
+    return training is not None and not training.any()

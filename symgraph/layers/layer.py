@@ -1,0 +1,466 @@
+"""The base of all layers: weights made when shapes are known, one `call` for symbols and for values."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.apply import apply_op, symbol
+from symgraph.core.errors import LayerError, ShapeError
+from symgraph.core.memory import dispose
+from symgraph.core.scope import (
+    current_layer,
+    current_trace,
+    describe_place,
+    layer_scope,
+    not_tracing,
+    tracing,
+    user_source,
+)
+from symgraph.core.structure import flatten, map_structure, pack
+from symgraph.core.tensor import Operand, SymbolicTensor
+from symgraph.core.types import Shape, TensorType, as_dtype, as_shape, format_dims, is_floating
+from symgraph.core.value import Tensor, as_array
+from symgraph.core.variable import Variable
+from symgraph.layers import initializers
+from symgraph.ops.casting import cast
+
+_TRAINING: ContextVar[bool] = ContextVar("training", default=False)
+_NAME_COUNTS: Counter[str] = Counter()
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCall:
+    """One application of a layer to symbols: what a model is made of."""
+
+    layer: Layer
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: Any
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The symbols among the arguments."""
+        return [x for x in flatten((self.args, dict(self.kwargs))) if isinstance(x, SymbolicTensor)]
+
+
+class Layer:
+    """A function with weights. `layer.apply(x)`, or `layer(x)`: symbol in, symbol out; value in, value out.
+
+    A layer of your own overrides `build(input_shape)`, which makes weights with `add_weight`, and
+    `call(inputs)`, which computes with ops; `call` may take `training`.
+
+    >>> import symgraph as sg
+    >>> class Scale(sg.layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight((input_shape[-1],), initializer="ones", name="scale")
+    ...     def call(self, inputs):
+    ...         return inputs * self.scale
+    >>> Scale().apply(sg.Input((3,))).shape
+    (None, 3)
+    """
+
+    _arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Layer:
+        self = super().__new__(cls)
+        self.__dict__.update(_weights=[], _sublayers=[], _calls=[], built=False, _name="", _trainable=True)
+        self.__dict__["_arguments"] = _constructor_arguments(cls, args, kwargs)
+        return self
+
+    def __init__(
+            self, *, name: str | None = None, trainable: bool = True, dtype: object = None,
+            input_shape: object = None, input_dim: int | None = None, batch_size: int | None = None,
+            batch_input_shape: object = None, batch_shape: object = None) -> None:
+        self._name = name or unique_layer_name(_snake_case(type(self).__name__))
+        self._trainable = trainable
+        self.dtype = as_dtype(dtype or "float32")
+        batch_input_shape = batch_input_shape if batch_input_shape is not None else batch_shape
+        if input_dim is not None:
+            input_shape = (input_dim,)
+        self._declared_shape: Shape | None = None
+        if batch_input_shape is not None:
+            self._declared_shape = as_shape(batch_input_shape)
+        elif input_shape is not None:
+            self._declared_shape = (batch_size, *as_shape(input_shape))
+
+    # What a layer of one's own overrides.
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights, knowing the shape (or the list of shapes) of the inputs."""
+
+    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs."""
+        raise LayerError(f'layer "{self.name}" of class {type(self).__name__} has no call(); define it')
+
+    # Applying.
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply the layer to symbols or to values."""
+        args, kwargs = self._convert((args, kwargs))
+        operands = [x for x in flatten((args, kwargs)) if isinstance(x, Operand)]
+        is_definition = current_trace() is None and any(isinstance(x, SymbolicTensor) for x in operands)
+        youngest = max((x.node.serial for x in operands if isinstance(x, SymbolicTensor) and x.node), default=-1)
+        with layer_scope(self.name):
+            self._ensure_built(args, kwargs)
+            call_kwargs, training = self._with_training(kwargs)
+            token = _TRAINING.set(training)
+            try:
+                if is_definition:
+                    with tracing():
+                        outputs = self.call(*args, **call_kwargs)
+                else:
+                    outputs = self.call(*args, **call_kwargs)
+            finally:
+                _TRAINING.reset(token)
+            outputs = self._own_outputs(outputs, youngest)
+        if is_definition:
+            self._record(args, kwargs, outputs)
+        return outputs
+
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply the layer to symbols or to values; the same as calling it."""
+        return self(*args, **kwargs)
+
+    def _convert(self, arguments: Any) -> Any:
+        """Arrays as tensors; floating-point operands in the layer's dtype."""
+        args, kwargs = arguments
+        if args and isinstance(args[0], list | tuple) and _is_plain_data(args[0]):
+            args = (Tensor(as_array(args[0])), *args[1:])
+        return map_structure(self._convert_leaf, args), map_structure(self._convert_leaf, kwargs)
+
+    def _convert_leaf(self, x: Any) -> Any:
+        if isinstance(x, np.ndarray | np.generic):
+            x = Tensor(as_array(x))
+        if isinstance(x, Operand) and isinstance(x.type, TensorType) and is_floating(x.dtype) and (
+                is_floating(self.dtype) and x.dtype != self.dtype):
+            return cast(x, self.dtype)
+        return x
+
+    def _ensure_built(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        if self.built:
+            return
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        shapes = map_structure(lambda x: x.shape if isinstance(x, Operand) else None, first)
+        with not_tracing():
+            self.build(shapes)
+        self.built = True
+
+    def _with_training(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """The keyword arguments of `call`, and whether this is training: as said, else as around us."""
+        given = dict(kwargs)
+        said = given.pop("training", None)
+        training = _TRAINING.get() if said is None else bool(said)
+        if "training" in _call_parameters(type(self)):
+            given["training"] = training
+        return given, training
+
+    def _own_outputs(self, outputs: Any, youngest: int) -> Any:
+        """Outputs that are symbols made by this very call, named after the layer."""
+        path = "/".join(current_layer())
+        named = []
+        for i, x in enumerate(flatten(outputs)):
+            if isinstance(x, SymbolicTensor):
+                if x.node is None or x.node.serial <= youngest or any(x is n for n in named):
+                    x = apply_op("Identity", x)
+                x.hint = path if i == 0 else f"{path}:{i}"
+            elif isinstance(x, Variable):
+                x = apply_op("Identity", x)
+            named.append(x)
+        return pack(outputs, named)
+
+    def _record(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: Any) -> None:
+        call = LayerCall(self, args, kwargs, outputs)
+        self._calls.append(call)
+        for x in flatten(outputs):
+            if isinstance(x, SymbolicTensor):
+                x.call = call
+
+    # Weights.
+
+    def add_weight(
+            self, shape: object = (), initializer: object = None, dtype: object = None, trainable: bool = True,
+            regularizer: object = None, constraint: object = None, name: str | None = None) -> Variable:
+        """Make a weight. Floats start as `glorot_uniform` unless an initializer is given, other dtypes as zeros."""
+        dtype = as_dtype(dtype or self.dtype)
+        wanted = as_shape(shape)
+        if any(not isinstance(d, int) for d in wanted):
+            raise ShapeError(
+                f'layer "{self.name}" cannot make weight {name or "weight"!r} of shape ({format_dims(wanted)}): the size '
+                "must be known; give the input a fixed size there")
+        start = initializers.get(initializer or ("glorot_uniform" if is_floating(dtype) else "zeros"))
+        path = current_layer() or (self.name,)
+        with not_tracing():
+            variable = Variable(start, shape=wanted, dtype=dtype, trainable=trainable,
+                                name="/".join((*path, name or f"weight_{len(self._weights)}")))
+        for kind, value in (("regularizer", regularizer), ("constraint", constraint)):
+            if value is not None:
+                raise LayerError(f'layer "{self.name}": {kind}s come with training, which this version does not have yet')
+        self._weights.append(variable)
+        return variable
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        for x in flatten(value) if isinstance(value, list | tuple | dict | Layer | Variable) else ():
+            if isinstance(x, Layer) and x is not self and not any(x is known for known in self._sublayers):
+                self._sublayers.append(x)
+            elif isinstance(x, Variable) and not any(x is known for known in self._weights):
+                self._weights.append(x)
+        super().__setattr__(name, value)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, each once: a layer's own, trainable ones first, then those of the layers inside."""
+        return [v for v, _ in self._walk_weights()]
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The weights."""
+        return self.weights
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes; none where `trainable` is False."""
+        return [v for v, is_trainable in self._walk_weights() if is_trainable]
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The same as `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training leaves alone."""
+        return [v for v, is_trainable in self._walk_weights() if not is_trainable]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The same as `non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    def _walk_weights(self) -> list[tuple[Variable, bool]]:
+        found: dict[Variable, bool] = {}
+        for layer, is_trainable in self._walk_layers():
+            for variable in sorted(layer._weights, key=lambda v: not v.trainable):
+                found.setdefault(variable, is_trainable and variable.trainable)
+        return list(found.items())
+
+    def _walk_layers(self, is_trainable: bool = True) -> Iterator[tuple[Layer, bool]]:
+        is_trainable = is_trainable and self._trainable
+        yield self, is_trainable
+        for layer in self._sublayers:
+            yield from layer._walk_layers(is_trainable)
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """The values of all weights, in the order of `weights`; changing them changes nothing here."""
+        return [np.array(v.numpy()) for v in self.weights]
+
+    def set_weights(self, weights: Iterable[Any]) -> None:
+        """Set all weights, in the order of `get_weights`.
+
+        Errors: `LayerError` naming the first that does not fit; then nothing is set.
+        """
+        variables, values = self.weights, [as_array(w) for w in weights]
+        if len(values) != len(variables):
+            names = ", ".join(f"{v.name} {v.shape}" for v in variables) or "none"
+            raise LayerError(f'layer "{self.name}" has {len(variables)} weights ({names}), got {len(values)} arrays')
+        for variable, value in zip(variables, values, strict=True):
+            if variable.shape != value.shape:
+                raise LayerError(f'layer "{self.name}": weight {variable.name!r} has shape {variable.shape}, '
+                                 f"got an array of shape {value.shape}")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    def count_params(self) -> int:
+        """The number of numbers in all weights."""
+        if not self.built and not self.weights:
+            raise LayerError(f'layer "{self.name}" has no weights yet; apply it to an input first')
+        return sum(v.size for v in self.weights)
+
+    def dispose(self) -> None:
+        """Free all weights."""
+        dispose(self.weights)
+
+    # Looking.
+
+    @property
+    def name(self) -> str:
+        """The name, unique among layers unless it was given."""
+        return self._name
+
+    @property
+    def path(self) -> str:
+        """The name."""
+        return self._name
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype in which the layer computes."""
+        return self.dtype
+
+    variable_dtype = compute_dtype
+
+    @property
+    def input(self) -> Any:
+        """The symbol (or symbols) the layer was first applied to."""
+        symbols = self._first_call().inputs
+        return symbols[0] if len(symbols) == 1 else symbols
+
+    @property
+    def output(self) -> Any:
+        """The symbol (or symbols) that came of the first application."""
+        return self._first_call().outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of `input`."""
+        return map_structure(lambda x: x.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of `output`."""
+        return map_structure(lambda x: x.shape, self.output)
+
+    def _first_call(self) -> LayerCall:
+        if not self._calls:
+            raise LayerError(f'layer "{self.name}" has not been applied to a symbol yet, so it has no input and output')
+        first: LayerCall = self._calls[0]
+        return first
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the output for an input of this shape (or a list of them)."""
+        inputs = [symbol(s) for s in input_shape] if isinstance(input_shape, list) else symbol(input_shape)
+        with tracing():
+            return map_structure(lambda x: x.shape, self(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer: `type(layer).from_config(config)`."""
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        config.update({k: serialize(v) for k, v in self._arguments.items() if k not in config})
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """A layer made of what `get_config` returned."""
+        return cls(**config)
+
+    def error(self, message: str) -> LayerError:
+        """An error that names the layer and the user's line."""
+        path = current_layer() or (self.name,)
+        return LayerError(f'layer "{path[-1]}" ({type(self).__name__}): {message}{describe_place(path[:-1], user_source())}')
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
+
+
+class InputLayer(Layer):
+    """An input of a model."""
+
+    def __init__(
+            self, shape: object = None, batch_size: object = None, dtype: object = None, name: str | None = None,
+            batch_shape: object = None) -> None:
+        super().__init__(name=name or unique_layer_name("input_layer"), dtype=dtype)
+        if batch_shape is None:
+            if shape is None:
+                raise ShapeError("an input needs its shape, without the batch: Input(shape=(28, 28, 1))")
+            batch_shape = (batch_size, *as_shape(shape))
+        self.batch_shape = as_shape(batch_shape)
+        symbol = SymbolicTensor(TensorType(self.dtype, self.batch_shape), name=self.name)
+        self.built = True
+        self._record((), {}, symbol)
+
+    @property
+    def input(self) -> Any:
+        """The symbol."""
+        return self.output
+
+
+def Input(shape: object = None, batch_size: object = None, dtype: object = None, name: str | None = None,
+          batch_shape: object = None) -> SymbolicTensor:
+    """A symbol for an input of a model. `shape` is without the batch dimension, which is open unless given.
+
+    Dimensions may be numbers, None (open) or names (`Input(("time", 3), batch_size="N")`).
+
+    >>> import symgraph as sg
+    >>> sg.Input((28, 28, 1), name="image")
+    <SymbolicTensor 'image': float32[?, 28, 28, 1]>
+    """
+    symbol: SymbolicTensor = InputLayer(shape, batch_size, dtype, name, batch_shape).output
+    return symbol
+
+
+def unique_layer_name(base: str) -> str:
+    """`dense`, then `dense_1`, `dense_2` …"""
+    number = _NAME_COUNTS[base]
+    _NAME_COUNTS[base] += 1
+    return f"{base}_{number}" if number else base
+
+
+def clear_session() -> None:
+    """Start counting layer names anew."""
+    _NAME_COUNTS.clear()
+
+
+def _snake_case(name: str) -> str:
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _is_plain_data(value: Any) -> bool:
+    leaves = flatten(value)
+    return bool(leaves) and all(isinstance(x, bool | int | float | np.generic) for x in leaves)
+
+
+def _call_parameters(cls: type[Layer]) -> Mapping[str, inspect.Parameter]:
+    found = cls.__dict__.get("_call_signature")
+    if found is None:
+        found = inspect.signature(cls.call).parameters
+        cls._call_signature = found  # type: ignore[attr-defined]
+    return found  # type: ignore[no-any-return]
+
+
+def _constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the constructor was called with, by name, with its defaults."""
+    try:
+        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)  # type: ignore[misc]
+    except TypeError:
+        return {}
+    bound.apply_defaults()
+    given = dict(list(bound.arguments.items())[1:])
+    for name, parameter in inspect.signature(cls.__init__).parameters.items():  # type: ignore[misc]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            given.update(given.pop(name, {}))
+        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            given.pop(name, None)
+    return given
+
+
+def serialize(value: Any) -> Any:
+    """An argument as plain data: objects as class name and config, functions as their names."""
+    if isinstance(value, Layer) or hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if isinstance(value, list | tuple):
+        return type(value)(serialize(v) for v in value)
+    if isinstance(value, Callable) and hasattr(value, "__name__"):  # type: ignore[arg-type]
+        return value.__name__
+    return value
+
+
+__all__ = ["Input", "InputLayer", "Layer", "LayerCall", "clear_session", "serialize",
+           "unique_layer_name"]

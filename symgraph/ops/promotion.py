@@ -1,0 +1,155 @@
+"""What operands two values of different kinds become: one dtype, Python numbers following the tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import cast
+
+import numpy as np
+
+from symgraph.core.apply import apply_op
+from symgraph.core.errors import DtypeError
+from symgraph.core.tensor import Operand
+from symgraph.core.types import (
+    ELEM_TYPES,
+    FLOATS,
+    TensorType,
+    as_dtype,
+    is_integer,
+    numpy_dtype,
+    promote_dtypes,
+)
+from symgraph.core.value import Tensor, as_array, convert_array, scalar_fits
+
+__all__ = ["as_operand", "cast_to", "common_dtype", "promote"]
+
+Number = bool | int | float | complex
+
+
+def cast_to(x: Operand, dtype: str) -> Operand:
+    """`x` with another dtype; `x` itself where it has it already (ONNX Cast)."""
+    if isinstance(x.type, TensorType) and x.type.dtype == dtype:
+        return x
+    return cast(Operand, apply_op("Cast", x, to=ELEM_TYPES[dtype]))
+
+
+def as_operand(x: object, dtype: object = None) -> Operand:
+    """`x` as an operand: operands as they are, everything else as a tensor; cast where `dtype` says another.
+
+    Errors: `DtypeError` or `ShapeError` for what cannot be a tensor, or a number that `dtype` cannot hold.
+    """
+    if dtype is None:
+        return x if isinstance(x, Operand) else Tensor(as_array(x))
+    name = as_dtype(dtype)
+    if isinstance(x, Operand):
+        return cast_to(x, name)
+    return _weak_operand(x, name) if _is_weak(x) else Tensor(as_array(x, name))
+
+
+def promote(*values: object) -> tuple[Operand, ...]:
+    """Operands of one dtype made of `values`.
+
+    Tensors and NumPy values of different dtypes promote (a float wins over every integer, else the wider
+    one). Python numbers, and lists of them, take the dtype of the others; a Python float beside integers or
+    booleans makes float32, a Python integer beside booleans int32. Operands of unknown type, as patterns
+    have, are handed on untouched.
+
+    Errors: `DtypeError` for dtypes without a common one, or a number out of the range of the dtype.
+
+    >>> import numpy as np
+    >>> [x.dtype for x in promote(np.int8([1]), 2)], [x.dtype for x in promote(np.int8([1]), 2.5)]
+    (['int8', 'int8'], ['float32', 'float32'])
+    """
+    if len(values) == 2:
+        same = _promote_pair(*values)
+        if same is not None:
+            return same
+    if any(isinstance(x, Operand) and x.type is None for x in values):
+        return values  # type: ignore[return-value]
+    dtype = common_dtype(values)
+    return tuple(_weak_operand(x, dtype) if _is_weak(x) else cast_to(as_operand(x), dtype) for x in values)
+
+
+def _promote_pair(a: object, b: object) -> tuple[Operand, Operand] | None:
+    """The everyday cases, without detours: two tensors of one dtype, or a float tensor and a number."""
+    if isinstance(a, Operand) and isinstance(a.type, TensorType):
+        if isinstance(b, Operand):
+            return (a, b) if isinstance(b.type, TensorType) and a.type.dtype == b.type.dtype else None
+        number = _float_operand(b, a.type.dtype)
+        return None if number is None else (a, number)
+    if isinstance(b, Operand) and isinstance(b.type, TensorType):
+        number = _float_operand(a, b.type.dtype)
+        return None if number is None else (number, b)
+    return None
+
+
+def _float_operand(x: object, dtype: str) -> Tensor | None:
+    if (type(x) is float or type(x) is int) and dtype in FLOATS and -60000 < x < 60000:
+        return Tensor(np.array(x, numpy_dtype(dtype)))
+    return None
+
+
+def common_dtype(values: Iterable[object]) -> str:
+    """The one dtype that `promote` gives `values`."""
+    strong: list[str] = []
+    weak: list[str] = []
+    for x in values:
+        if _is_weak(x):
+            weak.append(_weak_dtype(x))
+        else:
+            strong.append(_strong_dtype(x))
+    if not strong:
+        return reduce(promote_dtypes, weak)
+    dtype = reduce(promote_dtypes, strong)
+    for kind in weak:
+        if kind.startswith("complex") or "string" in (kind, dtype):
+            if kind != dtype and not (kind.startswith("complex") and dtype.startswith("complex")):
+                raise DtypeError(f"{dtype} and {kind} have no common dtype; cast one of them")
+        elif kind == "float32" and (is_integer(dtype) or dtype == "bool"):
+            dtype = "float32"
+        elif is_integer(kind) and dtype == "bool":
+            dtype = kind
+    return dtype
+
+
+def _is_weak(x: object) -> bool:
+    """Whether `x` has no dtype of its own: a Python number, or a list of them."""
+    if isinstance(x, list | tuple | range):
+        return not any(_has_dtype(item) for item in x)
+    return isinstance(x, Number | str | bytes) and not isinstance(x, np.generic)
+
+
+def _has_dtype(x: object) -> bool:
+    if isinstance(x, list | tuple):
+        return any(_has_dtype(item) for item in x)
+    return isinstance(x, Operand | np.ndarray | np.generic)
+
+
+def _weak_dtype(x: object) -> str:
+    if isinstance(x, bool):
+        return "bool"
+    if isinstance(x, float):
+        return "float32"
+    return as_dtype(as_array(list(x) if isinstance(x, range) else x).dtype)
+
+
+def _strong_dtype(x: object) -> str:
+    if isinstance(x, Operand):
+        return x.dtype
+    if isinstance(x, np.ndarray | np.generic) and x.dtype.kind != "O":
+        return as_dtype(x.dtype)
+    return as_dtype(as_array(x).dtype)
+
+
+def _weak_operand(x: object, dtype: str) -> Tensor:
+    if isinstance(x, Number):
+        if not scalar_fits(x, dtype):
+            raise DtypeError(f"{dtype} cannot hold {x!r}; cast the tensor beside it to a dtype that can")
+        return Tensor(convert_array(np.array(x), dtype))
+    array = as_array(x)
+    if is_integer(dtype) and array.size:
+        for extreme in (array.min(), array.max()):
+            if not scalar_fits(extreme.item(), dtype):
+                raise DtypeError(f"{dtype} cannot hold {extreme.item()!r}; cast the tensor beside it to a dtype that can")
+    return Tensor(as_array(x, dtype))

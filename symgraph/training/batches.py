@@ -1,0 +1,70 @@
+"""Running a session over data in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.errors import LayerError
+from symgraph.core.types import TensorType
+from symgraph.runtime.session import Session
+
+DEFAULT_BATCH = 32
+
+
+class Batches:
+    """A session that runs over any number of samples."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._fixed = _fixed_batch(session)
+
+    def run(self, feeds: Mapping[str, Any], batch_size: int | None, steps: int | None = None) -> list[Any]:
+        """Results for all samples, in the order of the graph's outputs; `steps` stops after so many batches.
+
+        Errors: `LayerError` where the inputs have different numbers of samples, or where the results are not
+        one for each sample, so that batches cannot be joined.
+        """
+        fixed = self._fixed
+        size = fixed or batch_size
+        count = None if size is None else _count(self.session, feeds)
+        if count is None or size is None or (count <= size and steps is None and fixed is None):
+            return self.session.run(feeds)
+        if fixed is not None and count % fixed:
+            raise LayerError(f"the model takes batches of exactly {fixed}, got {count} samples, which do not divide evenly")
+        arrays = {name: np.asarray(value) for name, value in feeds.items()}
+        parts = []
+        for start in range(0, max(count, 1), size)[:steps]:
+            stop = min(start + size, count)
+            part = self.session.run({name: array[start:stop] for name, array in arrays.items()})
+            _check_lengths(self.session, part, stop - start)
+            parts.append(part)
+        return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def _count(session: Session, feeds: Mapping[str, Any]) -> int | None:
+    lengths = {name: len(value) for name, value in feeds.items() if np.ndim(value) > 0}
+    if not lengths or len(lengths) < len(feeds) or session.graph.nodes == ():
+        return None
+    if len(set(lengths.values())) > 1:
+        if any(isinstance(x.type, TensorType) and x.type.shape and x.type.shape[0] is None for x in session.graph.inputs):
+            shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
+            raise LayerError(f"the inputs have different numbers of samples ({shown})")
+        return None
+    return next(iter(lengths.values()))
+
+
+def _fixed_batch(session: Session) -> int | None:
+    """The batch size that is part of the model, where all inputs have the same one."""
+    sizes = {x.type.shape[0] if isinstance(x.type, TensorType) and x.type.shape else None for x in session.graph.inputs}
+    (size,) = sizes if len(sizes) == 1 else (None,)
+    return size if isinstance(size, int) and size > 0 else None
+
+
+def _check_lengths(session: Session, part: list[Any], count: int) -> None:
+    for name, result in zip(session.output_names, part, strict=True):
+        if np.ndim(result) == 0 or len(result) != count:
+            raise LayerError(f'output "{name}" has shape {np.shape(result)} for a batch of {count}: not one result for '
+                             "each sample, so batches cannot be joined; use predict_on_batch, or a larger batch_size")

@@ -1,0 +1,345 @@
+"""Models: layers and ops between inputs and outputs, to predict with, look into, cut apart and export."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph import passes
+from symgraph.core.errors import GraphError, LayerError, nearest
+from symgraph.core.graph import Graph
+from symgraph.core.scope import current_trace
+from symgraph.core.structure import flatten, map_structure, pack
+from symgraph.core.tensor import Operand, SymbolicTensor
+from symgraph.core.value import Tensor, as_array
+from symgraph.core.variable import Variable
+from symgraph.layers.layer import Input, Layer
+from symgraph.layers.network import Network
+from symgraph.runtime.exporter import save
+from symgraph.runtime.importer import load_graph
+from symgraph.runtime.session import Session
+from symgraph.training.batches import DEFAULT_BATCH, Batches
+from symgraph.training.function import HOLE, Traced, as_value, trace
+from symgraph.training.summary import format_summary
+
+Array = np.ndarray[Any, Any]
+
+
+class Model(Layer):
+    """What lies between `inputs` and `outputs`, or a subclass with a `call` of its own.
+
+    `inputs` and `outputs` are symbols, or lists or dicts of symbols. Any symbol will do, from the inside of
+    another model too: `Model(model.inputs, model.get_layer("conv").output)` is a submodel that shares the
+    weights and computes only what is asked for.
+
+    >>> import symgraph as sg
+    >>> x = sg.Input((4,))
+    >>> model = sg.Model(x, sg.layers.Dense(2)(x))
+    >>> model.predict(np.zeros((3, 4), np.float32)).shape
+    (3, 2)
+    """
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self._network: Network | None = None
+        self._graph: Graph | None = None
+        self._sessions: dict[tuple[str, ...] | None, Session] = {}
+        self._traces: dict[bool, Traced] = {}
+        self._batches: Batches | None = None
+        if (inputs is None) != (outputs is None):
+            raise LayerError("a model is made of inputs and outputs; one of them is missing")
+        if inputs is not None:
+            self._connect(inputs, outputs)
+
+    def _connect(self, inputs: Any, outputs: Any) -> None:
+        for kind, structure in (("inputs", inputs), ("outputs", outputs)):
+            for x in flatten(structure):
+                if not isinstance(x, SymbolicTensor):
+                    raise LayerError(f"{kind} of a model must be symbols, such as sg.Input(...) and what layers make "
+                                     f"of it; got {type(x).__name__}: {x!r}")
+        self._input_structure, self._output_structure = inputs, outputs
+        self._graph = None
+        self._sessions.clear()
+        self._traces.clear()
+        self._network = Network(flatten(inputs), flatten(outputs))
+        self._sublayers[:] = self._network.layers
+        own = {v for layer in self._sublayers for v in layer.weights}
+        self._weights[:] = [v for v in self.graph.variables if v not in own]
+        self.built = True
+
+    # What it is made of.
+
+    @property
+    def graph(self) -> Graph:
+        """The graph from inputs to outputs, for inference."""
+        self._require()
+        if self._graph is None:
+            self._graph = Graph(self.inputs, self.outputs, name=self.name)
+        return self._graph
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The input symbols."""
+        self._require()
+        return flatten(self._input_structure)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The output symbols."""
+        self._require()
+        return flatten(self._output_structure)
+
+    @property
+    def input(self) -> Any:
+        """The inputs, nested as they were given."""
+        self._require()
+        return self._input_structure
+
+    @property
+    def output(self) -> Any:
+        """The outputs, nested as they were given."""
+        self._require()
+        return self._output_structure
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs, as in an exported file."""
+        return list(self.graph.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs, as in an exported file."""
+        return list(self.graph.output_names)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, inputs first."""
+        return list(self._sublayers)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of this name, or at this position in `layers`.
+
+        Errors: `LayerError` listing the names there are.
+        """
+        if (name is None) == (index is None):
+            raise LayerError("get_layer wants either a name or an index")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise LayerError(f'model "{self.name}" has {len(self.layers)} layers, so no layer {index}')
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise LayerError(f'model "{self.name}" has no layer "{name}"; '
+                         f'{nearest(str(name), [layer.name for layer in self.layers], limit=50)}')
+
+    def get_tensor(self, name: str) -> SymbolicTensor:
+        """The symbol of this name anywhere in the model, or the output of the layer of this name.
+
+        Errors: `GraphError` listing the near names.
+        """
+        for layer in self._sublayers:
+            if layer.name == name and isinstance(layer.output, SymbolicTensor):
+                symbol: SymbolicTensor = layer.output
+                return symbol
+        try:
+            found = self.graph.find(name)
+        except GraphError as error:
+            known = [layer.name for layer in self._sublayers] + list(self.graph.names.values())
+            raise GraphError(f'model "{self.name}" has no layer or tensor "{name}"; {nearest(name, known)}') from error
+        if not isinstance(found, SymbolicTensor):
+            raise GraphError(f'"{name}" is a weight or constant of model "{self.name}", not a tensor computed by it')
+        return found
+
+    # Running.
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Compute the outputs. On values the whole model runs as one compiled graph; subclasses say what to compute."""
+        if self._network is None:
+            raise LayerError(f'model "{self.name}" has no inputs and outputs, and its class no call(); '
+                             "give Model(inputs, outputs), add layers, or define call")
+        operands = [self._as_operand(x, arg) for x, arg in zip(self.inputs, self._arrange(inputs), strict=True)]
+        if current_trace() is None and not any(isinstance(x, SymbolicTensor) for x in operands):
+            return self._compiled(training).run([x.numpy() for x in operands])
+        return self._network.run(operands, self._output_structure, training)
+
+    def _compiled(self, training: bool) -> Traced:
+        traced = self._traces.get(training)
+        if traced is None:
+            network, outputs = self._network, self._output_structure
+            assert network is not None
+            traced = self._traces[training] = trace(
+                lambda *symbols: network.run(symbols, outputs, training), [x.type for x in self.inputs],
+                (tuple(HOLE for _ in self.inputs), {}), list(self.graph.input_names), name=self.name)
+        return traced
+
+    def _as_operand(self, wanted: SymbolicTensor, given: Any) -> Any:
+        return given if isinstance(given, Operand) else Tensor(as_array(given, wanted.dtype))
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None) -> Any:
+        """The outputs for arrays, computed in batches (of 32 unless said otherwise), as NumPy arrays.
+
+        `x` is an array, a list of arrays for several inputs, or a dict by input name. An empty batch gives
+        empty results. An imported model runs on everything at once unless `batch_size` is given.
+        `verbose` is accepted for Keras's sake; nothing is printed.
+
+        Errors: `LayerError` naming the input, what it got and what it expected.
+        """
+        feeds = self._feeds(x)
+        size = batch_size or (DEFAULT_BATCH if self._sublayers else None)
+        session = self._session(None)
+        if self._batches is None or self._batches.session is not session:
+            self._batches = Batches(session)
+        return pack(self._output_structure, self._batches.run(feeds, size, steps))
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, whatever its size, as NumPy arrays."""
+        feeds = self._feeds(x)
+        return pack(self._output_structure, self._session(None).run(feeds))
+
+    def execute(self, inputs: Any, outputs: str | Sequence[str] | None = None) -> Any:
+        """The tensors called `outputs`: names of layers, or of any tensor inside. Only what they need is computed.
+
+        One name gives one tensor, a list of names a list; without names come the model's outputs.
+
+        Errors: `GraphError` listing the near names.
+        """
+        feeds = self._feeds(inputs)
+        if outputs is None:
+            return pack(self._output_structure, map(as_value, self._session(None).run(feeds)))
+        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        session = self._session(names)
+        results = [as_value(x) for x in session.run({name: feeds[name] for name in session.input_names})]
+        return results[0] if isinstance(outputs, str) else results
+
+    def _session(self, names: tuple[str, ...] | None) -> Session:
+        session = self._sessions.get(names)
+        if session is None or session.is_stale:
+            graph = self.graph if names is None else self._subgraph(names)
+            session = self._sessions[names] = Session(graph)
+        return session
+
+    def _subgraph(self, names: tuple[str, ...]) -> Graph:
+        """The graph to the tensors of these names, from those inputs that they need."""
+        symbols = [self.get_tensor(name) for name in names]
+        reached = {x for node in self.graph.with_outputs(symbols).nodes for x in node.operands}
+        pairs = [(x, name) for x, name in zip(self.graph.inputs, self.graph.input_names, strict=True)
+                 if x in reached or any(x is s for s in symbols)]
+        return Graph([x for x, _ in pairs], symbols, input_names=[name for _, name in pairs], name=self.name,
+                     opsets=self.graph.opsets, output_names=names if len(set(names)) == len(names) else None)
+
+    def _feeds(self, x: Any) -> dict[str, Any]:
+        """Arrays by input name."""
+        if not self._is_connected:
+            self._connect_to(x)
+        names = self.graph.input_names
+        if len(names) == 1 and isinstance(x, np.ndarray):
+            return {names[0]: x}
+        return dict(zip(names, map(_as_feed, self._arrange(x)), strict=True))
+
+    def _arrange(self, x: Any) -> list[Any]:
+        """What was given for the inputs, in their order."""
+        wanted = self.inputs
+        if isinstance(x, Mapping):
+            keys = list(self._input_structure) if isinstance(self._input_structure, dict) else self.input_names
+            unknown = [k for k in x if k not in keys]
+            missing = [k for k in keys if k not in x]
+            if unknown or missing:
+                raise LayerError(f'model "{self.name}" has the inputs {", ".join(map(repr, keys))}; '
+                                 f"got {', '.join(map(repr, x)) or 'none'}")
+            return [x[k] for k in keys]
+        if len(wanted) == 1 and not (isinstance(x, list | tuple) and len(x) == 1 and isinstance(
+                x[0], np.ndarray | Operand) and isinstance(self._input_structure, list | tuple)):
+            return [x]
+        if not isinstance(x, list | tuple) or len(x) != len(wanted):
+            got = f"{len(x)} arrays" if isinstance(x, list | tuple) else f"one {type(x).__name__}"
+            raise LayerError(f'model "{self.name}" has {len(wanted)} inputs '
+                             f"({', '.join(self.input_names)}), got {got}")
+        return list(x)
+
+    # Subclasses with a call of their own.
+
+    @property
+    def _is_connected(self) -> bool:
+        return self._network is not None
+
+    def _connect_to(self, x: Any) -> None:
+        """Make inputs for data like `x` and call the model on them."""
+        if type(self).call is Model.call:
+            raise LayerError(f'model "{self.name}" has no inputs and outputs yet; give it data or an input shape first')
+        if isinstance(x, list | tuple) and _is_plain(x):
+            x = as_array(x)
+        inputs = map_structure(lambda a: _open_input(as_array(a)), x)
+        self._connect(inputs, self(inputs))
+
+    def _require(self) -> Network:
+        if self._network is None:
+            raise LayerError(f'model "{self.name}" has no inputs and outputs yet; call it on data, or give an input shape')
+        return self._network
+
+    # Files and text.
+
+    def export(self, path: str | os.PathLike[str], optimize: bool = True, opset: int | None = None,
+               metadata: Mapping[str, str] | None = None) -> None:
+        """Write the model for inference as plain ONNX, which any ONNX Runtime from 1.20 on runs.
+
+        Weights go in as they are now. `optimize=False` keeps every tensor's name. More than 2 GB of weights go
+        to a file beside it. The file appears whole or not at all.
+
+        Errors: `UnsupportedOpError` where an operator does not exist at `opset`.
+        """
+        graph = passes.optimize(self.graph) if optimize else self.graph
+        save(graph, path, opset=opset, metadata=metadata)
+
+    def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int = 100) -> None:
+        """Print the layers with output shapes and numbers of parameters."""
+        (print_fn or print)(format_summary(self, line_length))
+
+    def get_config(self) -> dict[str, Any]:
+        """Not for models yet: they are saved with `export`."""
+        raise LayerError(f'model "{self.name}": a configuration of a whole model comes with the Keras formats; use export')
+
+    @classmethod
+    def from_graph(cls, graph: Graph, name: str | None = None) -> Model:
+        """A model that runs this graph: its variables are the weights, its tensors keep their names."""
+        model = cls(name=name or graph.name or None)
+        model._input_structure = graph.inputs[0] if len(graph.inputs) == 1 else list(graph.inputs)
+        model._output_structure = graph.outputs[0] if len(graph.outputs) == 1 else list(graph.outputs)
+        model._graph = graph
+        model._network = Network(graph.inputs, graph.outputs)
+        model._sublayers[:] = model._network.layers
+        own = {v for layer in model._sublayers for v in layer.weights}
+        model._weights[:] = [v for v in graph.variables if v not in own]
+        model.built = True
+        return model
+
+    def __repr__(self) -> str:
+        if self._network is None:
+            return f"<{type(self).__name__} {self.name!r}, not built>"
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}>"
+
+
+def load_onnx(path: Any, trainable: bool = False, name: str | None = None) -> Model:
+    """A model from an ONNX file: to run, look into, cut, build upon and export again under the same names.
+
+    `path` is a file, bytes, or an onnx.ModelProto. Weights are variables; `trainable=True` lets them be trained.
+
+    Errors: `FormatError` and its kind, saying what is wrong with the file and what to do.
+    """
+    graph = load_graph(path, trainable=trainable)
+    return Model.from_graph(graph, name)
+
+
+def _as_feed(x: Any) -> Any:
+    return x.numpy() if isinstance(x, Tensor | Variable) else x
+
+
+def _is_plain(x: Any) -> bool:
+    return all(isinstance(v, bool | int | float | np.generic) for v in flatten(x))
+
+
+def _open_input(array: Array) -> SymbolicTensor:
+    return Input(array.shape[1:], dtype=array.dtype)

@@ -1,0 +1,108 @@
+"""A model that is a plain stack of layers, built at once or when its input is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from symgraph.core.errors import LayerError
+from symgraph.core.scope import not_tracing
+from symgraph.core.tensor import Operand, SymbolicTensor
+from symgraph.core.value import as_array
+from symgraph.layers.layer import Input, InputLayer, Layer
+from symgraph.training.model import Model
+
+
+class Sequential(Model):
+    """A stack of layers, each fed with the output of the one before.
+
+    It is built as soon as the input's shape is known: from `Input(...)` or `input_shape=` of the first layer,
+    from `build(input_shape)`, or from the first data.
+
+    >>> import symgraph as sg
+    >>> model = sg.Sequential([sg.layers.Dense(2, activation="relu"), sg.layers.Dense(1)])
+    >>> model.predict(np.zeros((3, 4), np.float32)).shape
+    (3, 1)
+    """
+
+    def __init__(self, layers: Iterable[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self._stack: list[Layer] = []
+        self._entry: SymbolicTensor | None = None
+        self._results: list[Any] = []
+        for layer in layers or ():
+            self._append(layer)
+        self._rebuild()
+
+    def add(self, layer: Any) -> None:
+        """Put a layer (or an `Input`) on top."""
+        self._append(layer)
+        self._rebuild()
+
+    def pop(self) -> Layer:
+        """Take the top layer off.
+
+        Errors: `LayerError` where there is none.
+        """
+        if not self._stack:
+            raise LayerError(f'model "{self.name}" has no layers to take off')
+        layer = self._stack.pop()
+        del self._results[len(self._stack):]
+        self._rebuild()
+        return layer
+
+    def build(self, input_shape: Any = None) -> None:
+        """Build for inputs of this shape, the batch included: `build((None, 28, 28, 1))`."""
+        if input_shape is not None and self._entry is None and self._stack:
+            self._entry = Input(batch_shape=input_shape, dtype=self._stack[0].dtype)
+            self._rebuild()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input."""
+        return list(self._stack)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply to symbols or values, building for them first where that is still to do."""
+        if self._network is None and args:
+            x = args[0] if isinstance(args[0], Operand) else as_array(args[0])
+            self._open_for(x)
+        return super().__call__(*args, **kwargs)
+
+    def _connect_to(self, x: Any) -> None:
+        self._open_for(x if isinstance(x, Operand) else as_array(x))
+
+    def _open_for(self, x: Any) -> None:
+        if not self._stack:
+            raise LayerError(f'model "{self.name}" has no layers yet; add some first')
+        self._entry = Input(x.shape[1:], dtype=str(x.dtype))
+        self._rebuild()
+
+    def _append(self, layer: Any) -> None:
+        if isinstance(layer, SymbolicTensor) and layer.call is not None and isinstance(layer.call.layer, InputLayer):
+            layer = layer.call.layer
+        if isinstance(layer, InputLayer):
+            if self._stack or self._entry is not None:
+                raise LayerError(f'model "{self.name}" already starts with another layer; an input comes first')
+            self._entry = layer.output
+            return
+        if not isinstance(layer, Layer):
+            raise LayerError(f'model "{self.name}" is made of layers, got {layer!r}')
+        if any(layer.name == other.name for other in self._stack):
+            raise LayerError(f'model "{self.name}" already has a layer "{layer.name}"; give each its own name')
+        if not self._stack and self._entry is None and layer._declared_shape is not None:
+            self._entry = Input(batch_shape=layer._declared_shape, dtype=layer.dtype)
+        self._stack.append(layer)
+
+    def _rebuild(self) -> None:
+        """Apply the layers that have not been applied yet, where the input is known; else wait."""
+        self._sublayers[:] = self._stack
+        if self._entry is None or not self._stack:
+            self._network = None
+            self.built = False
+            return
+        with not_tracing():
+            for layer in self._stack[len(self._results):]:
+                self._results.append(layer(self._results[-1] if self._results else self._entry))
+        self._connect(self._entry, self._results[-1])
+        self._sublayers[:] = self._stack
