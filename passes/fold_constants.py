@@ -27,8 +27,8 @@ def fold_constants(graph: Graph) -> Graph:
 def _fold(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
     if not node.op.is_deterministic or node.captures or any(True for _ in node.subgraphs()):
         return None
-    constants = [x for x in operands if x is not None]
-    if not all(isinstance(x, Tensor) for x in constants):
+    constants = [x for x in operands if isinstance(x, Tensor)]
+    if len(constants) < sum(x is not None for x in operands):
         return None
     size = _result_bytes(node.outputs)
     if size is None or size > max(MAX_GROWTH, sum(x.nbytes for x in constants)):

@@ -8,7 +8,6 @@ from typing import Any
 from symgraph.core.graph import Graph, copy_node
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Tensor
-from symgraph.core.variable import Variable
 
 
 def freeze(graph: Graph) -> Graph:

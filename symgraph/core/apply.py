@@ -89,7 +89,7 @@ def _check_count(op: Op, inputs: tuple[Operand | None, ...]) -> None:
 def as_operands(op: Op, inputs: Sequence[object]) -> tuple[Operand | None, ...]:
     """Make operands of arrays and Python numbers, in the dtype that the op wants beside its other operands."""
     if all(isinstance(x, Operand) or x is None for x in inputs):
-        return inputs if isinstance(inputs, tuple) else tuple(inputs)  # type: ignore[return-value]
+        return tuple(x if isinstance(x, Operand) else None for x in inputs)
     anchors: dict[str, str] = {}
     for i, x in enumerate(inputs):
         dtype = _own_dtype(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -27,7 +28,8 @@ class Graph:
     made, which is the same in every run. Variables and constants are leaves.
 
     `captures` are symbols that stand for values of a surrounding graph, in the body of an If, Loop or Scan.
-    `opsets` and `metadata` are kept from an imported file.
+    `opsets` and `metadata` are kept from an imported file; `aside` are values of it that no output needs,
+    so that `find` knows them too.
 
     Errors: `GraphError` where an output needs a symbol that is not among the inputs.
 
@@ -43,13 +45,15 @@ class Graph:
             self, inputs: Iterable[SymbolicTensor], outputs: Iterable[Operand], *,
             output_names: Iterable[str] | None = None, input_names: Iterable[str] | None = None,
             captures: Iterable[SymbolicTensor] = (), name: str = "graph",
-            opsets: Mapping[str, int] | None = None, metadata: Mapping[str, str] | None = None) -> None:
+            opsets: Mapping[str, int] | None = None, metadata: Mapping[str, str] | None = None,
+            aside: Mapping[str, Operand] | None = None) -> None:
         self.inputs = _symbols(inputs, "input")
         self.outputs = _operands(outputs)
         self.captures = tuple(captures)
         self.name = name
         self.opsets = MappingProxyType(dict(opsets or {}))
         self.metadata = MappingProxyType(dict(metadata or {}))
+        self.aside = MappingProxyType(dict(aside or {}))
         self.nodes: tuple[Node, ...] = _reachable(self.outputs, (*self.inputs, *self.captures))
         self._given_inputs = None if input_names is None else tuple(input_names)
         self._given_outputs = None if output_names is None else tuple(output_names)
@@ -110,7 +114,8 @@ class Graph:
 
     @cached_property
     def _by_name(self) -> Mapping[str, Operand]:
-        by_name = {name: x for x, name in self.names.items()}
+        by_name = dict(self.aside)
+        by_name.update((name, x) for x, name in self.names.items())
         if self._given_outputs is not None:
             by_name.update(zip(self._given_outputs, self.outputs, strict=True))
         return by_name
@@ -153,14 +158,14 @@ class Graph:
         import networkx
 
         result = networkx.MultiDiGraph(name=self.name)
-        for x in self.inputs:
-            result.add_node(x, kind="input", label=self.names[x])
+        for start in self.inputs:
+            result.add_node(start, kind="input", label=self.names[start])
         for node in self.nodes:
             result.add_node(node, kind="node", label=str(node.op))
             for position, x in enumerate(node.operands):
                 if x is None:
                     continue
-                source = x if not isinstance(x, SymbolicTensor) or x in self._boundary else x.node
+                source: object = x if not isinstance(x, SymbolicTensor) or x in self._boundary else x.node
                 if source not in result:
                     kind = "variable" if isinstance(x, Variable) else "constant"
                     result.add_node(source, kind=kind, label=self.names[x])
@@ -249,7 +254,8 @@ def _reachable(outputs: Iterable[Operand], boundary: tuple[SymbolicTensor, ...])
         if x.node is None:
             needed_by = f", which {reader.describe()} needs," if reader is not None else ""
             given = ", ".join(repr(s.name) for s in boundary) or "none"
-            raise GraphError(f"the outputs depend on input {x.name!r}{needed_by} that is not among the inputs given: {given}")
+            raise GraphError(f"the outputs depend on input {x.name!r}{needed_by} "
+                             f"that is not among the inputs given: {given}")
         if x.node not in found:
             found.add(x.node)
             waiting.extend((operand, x.node) for operand in x.node.operands)
@@ -271,29 +277,16 @@ def _unique_names(graph: Graph) -> dict[Operand, str]:
         taken.setdefault(name, 0)
         names[x] = name
 
-    for x, given in zip(graph.inputs, graph._given_inputs or (None,) * len(graph.inputs), strict=True):
-        give(x, given or x.name)
-    for x, given in zip(graph.outputs, graph._given_outputs or (None,) * len(graph.outputs), strict=True):
-        if given is not None:
-            taken.setdefault(given, 0)
-            names.setdefault(x, given)
-    for x in graph.outputs:
-        give(x, operand_name(x))
-    for x in graph.captures:
-        give(x, x.name)
-    for leaf in graph.leaves:
-        if isinstance(leaf, Variable):
-            give(leaf, leaf.name)
-    for node in graph.nodes:
-        for out in node.outputs:
-            if out is not None and out.hint is not None:
-                give(out, out.hint)
-    for node in graph.nodes:
-        for out in node.outputs:
-            if out is not None:
-                give(out, out.name)
-    for leaf in graph.leaves:
-        give(leaf, operand_name(leaf))
+    for symbol, given in zip(graph.inputs, graph._given_inputs or (None,) * len(graph.inputs), strict=True):
+        give(symbol, given or symbol.name)
+    for output, given in zip(graph.outputs, graph._given_outputs or (), strict=False):
+        taken.setdefault(given, 0)
+        names.setdefault(output, given)
+    made = [x for node in graph.nodes for x in node.outputs if x is not None]
+    wishes: tuple[Iterable[Operand], ...] = (
+        graph.outputs, graph.captures, graph.variables, [x for x in made if x.hint is not None], made, graph.leaves)
+    for operand in itertools.chain(*wishes):
+        give(operand, operand_name(operand))
     return names
 
 

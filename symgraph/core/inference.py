@@ -40,9 +40,9 @@ def _exact_data(op: Op, operand: Operand | None) -> Data | None:
     if isinstance(operand, Tensor) and operand.size <= MAX_DATA and (
             is_integer(operand.dtype) or op.name in _FLOAT_SHAPE_DATA):
         return operand.numpy()
-    if isinstance(operand, SymbolicTensor) and operand.data is not None:
-        if all(isinstance(d, int) for d in operand.data.flat):
-            return operand.data.astype(operand.dtype)
+    data = operand.data if isinstance(operand, SymbolicTensor) else None
+    if operand is not None and data is not None and all(isinstance(d, int) for d in data.flat):
+        return data.astype(operand.dtype)
     return None
 
 
@@ -124,14 +124,14 @@ def attribute_to_proto(name: str, value: object, op: Op | None = None) -> Attrib
     """One attribute, except graphs, as ONNX writes it."""
     kind = None
     if op is not None and op.schema is not None and name in op.schema.attributes:
-        kind = AttributeProto.AttributeType.Value(op.schema.attributes[name].type.name)
+        kind = AttributeProto.AttributeType.Value(str(op.schema.attributes[name].type).rsplit(".", 1)[-1])
     if isinstance(value, np.ndarray):
         value = numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), name)
     if isinstance(value, tuple):
         value = list(value)
-    proto = onnx.helper.make_attribute(name, value, attr_type=kind) if value != [] else AttributeProto(
-        name=name, type=kind or AttributeProto.INTS)  # type: ignore[arg-type]
-    return proto
+    if isinstance(value, list) and not value:
+        return AttributeProto(name=name, type=kind or AttributeProto.INTS)
+    return onnx.helper.make_attribute(name, value, attr_type=kind)
 
 
 def _refine(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, object],

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -68,7 +68,8 @@ class Op:
             return False
         if self.name in ("DepthToSpace", "SpaceToDepth"):  # the two that report Unknown
             return True
-        return bool(self.schema.node_determinism == OpSchema.NodeDeterminism.Deterministic)
+        determinism = getattr(self.schema, "node_determinism")  # noqa: B009 - onnx's stubs do not know it
+        return bool(determinism == OpSchema.NodeDeterminism.Deterministic)
 
     @cached_property
     def input_constraints(self) -> tuple[tuple[str, frozenset[str]], ...]:
@@ -101,7 +102,7 @@ def intern_op(name: str, domain: str, version: int, schema: OpSchema | None) -> 
     return found if found is not None else _OPS.setdefault(key, Op(name, domain, version, schema))
 
 
-@lru_cache(maxsize=None)
+@cache
 def find_op(name: str, domain: str = "", opset: int | None = None) -> Op:
     """Look an operator up by its ONNX name.
 
@@ -168,7 +169,7 @@ def _check_attribute(op: Op, name: str, value: object, kind: OpSchema.AttrType) 
         return _as_kind(op, name, value, _KINDS[kind], kind)
     if kind in _LISTS:
         if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
-            raise OpError(f"{op}: attribute {name!r} wants a list of {kind.name.lower()[:-1]}s, got {value!r}")
+            raise OpError(f"{op}: attribute {name!r} wants a list ({_shown(kind)}), got {value!r}")
         return tuple(_as_kind(op, name, item, _LISTS[kind], kind) for item in value)
     return value
 
@@ -181,5 +182,9 @@ def _as_kind(op: Op, name: str, value: object, kind: type | tuple[type, ...], sh
     if kind is np.ndarray and not isinstance(value, np.ndarray | onnx.TensorProto):
         value = np.asarray(value)
     if not isinstance(value, kind) and not isinstance(value, onnx.TensorProto):
-        raise OpError(f"{op}: attribute {name!r} wants {shown.name.lower()}, got {value!r}")
+        raise OpError(f"{op}: attribute {name!r} wants {_shown(shown)}, got {value!r}")
     return value
+
+
+def _shown(kind: OpSchema.AttrType) -> str:
+    return str(kind).rsplit(".", 1)[-1].lower()

@@ -8,7 +8,7 @@ import numpy as np
 
 from symgraph.core.graph import Graph
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
-from symgraph.core.value import Tensor
+from symgraph.core.value import Array, Tensor
 from symgraph.core.variable import Variable
 
 
@@ -36,7 +36,8 @@ def _node_lines(node: Node, indent: str, names: dict[Operand, str]) -> Iterator[
     yield f"{indent}{outputs} = {node.op}({', '.join(arguments)})"
     for name, graph in node.subgraphs():
         yield f"{indent}  {name} ="
-        captured = {inner: _operand(x, names) for inner, x in zip(graph.captures, node.captures, strict=True)}
+        captured: dict[Operand, str] = {
+            inner: _operand(x, names) for inner, x in zip(graph.captures, node.captures, strict=True)}
         yield from _lines(graph, indent + "    ", captured)
 
 
@@ -54,7 +55,7 @@ def _operand(x: Operand | None, names: dict[Operand, str]) -> str:
     return names[x]
 
 
-def _constant(array: np.ndarray, shown_type: str) -> str:  # type: ignore[type-arg]
+def _constant(array: Array, shown_type: str) -> str:
     if array.size <= 8 and array.ndim <= 1:
         text = repr(array.tolist())
         return text if array.dtype in (np.float32, np.int64, np.bool_) else f"{text}:{array.dtype}"

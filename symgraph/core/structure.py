@@ -38,9 +38,12 @@ def _pack(structure: object, leaves: Iterator[object]) -> object:
     if isinstance(structure, dict):
         return {key: _pack(part, leaves) for key, part in structure.items()}
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
-        return type(structure)(*(_pack(part, leaves) for part in structure))
-    if isinstance(structure, list | tuple):
-        return type(structure)(_pack(part, leaves) for part in structure)
+        make: Any = type(structure)
+        return make(*(_pack(part, leaves) for part in structure))
+    if isinstance(structure, list):
+        return [_pack(part, leaves) for part in structure]
+    if isinstance(structure, tuple):
+        return tuple(_pack(part, leaves) for part in structure)
     return next(leaves)
 
 

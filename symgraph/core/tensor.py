@@ -200,6 +200,8 @@ class Node:
     `captures` are the values of the surrounding graph that the subgraphs among `attributes`, or `body`,
     use: position i belongs to `graph.captures[i]` of each of them. `body` is the definition of a composite
     op: a graph whose inputs are the node's inputs.
+
+    `layer` and `source` are where the program stands; with `layer` given, `source` is taken as it is given.
     """
 
     __slots__ = ("__weakref__", "attributes", "body", "captures", "inputs", "layer", "name", "op", "outputs",
@@ -217,7 +219,7 @@ class Node:
         self.body = body
         self.name = name
         self.layer = current_layer() if layer is None else layer
-        self.source = user_source() if source is None else source
+        self.source = user_source() if source is None and layer is None else source
         self.serial = next(_SERIALS)
         self.outputs: tuple[SymbolicTensor | None, ...] = tuple(
             None if i in absent else SymbolicTensor(t, node=self, index=i) for i, t in enumerate(types))

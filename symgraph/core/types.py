@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import onnx
@@ -40,7 +40,7 @@ SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 
 
-@lru_cache(maxsize=None)
+@cache
 def numpy_dtype(dtype: str) -> np.dtype[np.generic]:
     """The NumPy dtype that holds `dtype` (`object` for strings, ml_dtypes for bfloat16 and smaller)."""
     return np.dtype(tensor_dtype_to_np_dtype(ELEM_TYPES[dtype]))

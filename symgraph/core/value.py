@@ -118,7 +118,7 @@ class Tensor(Operand):
         """Print the value."""
         print(self)
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.numpy()
         if dtype is not None and array.dtype != dtype:
             return array.astype(dtype)
@@ -192,7 +192,7 @@ def as_array(value: object, dtype: str | None = None) -> Array:
         hasattr(value, "__array__") and not isinstance(value, list | tuple))
     try:
         if not is_typed and hasattr(value, "__dlpack__"):
-            value, is_typed = np.from_dlpack(value), True  # type: ignore[arg-type]
+            value, is_typed = np.from_dlpack(value), True
         array = np.array(value)
     except (ValueError, TypeError) as error:
         raise ShapeError(f"{type(value).__name__} cannot become a tensor: {error}") from None
@@ -259,7 +259,7 @@ def tensor(values: object, shape: object = None, dtype: object = None) -> Tensor
         wanted = as_shape(shape)
         if any(not isinstance(d, int) for d in wanted) or _product(wanted) != array.size:
             raise ShapeError(f"{array.size} values do not fill the shape {list(wanted)}")
-        array = array.reshape(wanted)  # type: ignore[arg-type]
+        array = array.reshape([d for d in wanted if isinstance(d, int)])
     return Tensor(array)
 
 

@@ -49,6 +49,16 @@ class Variable(Operand):
             raise ShapeError(f"variable {name!r}: the value has shape {array.shape}, asked for {as_shape(shape)}")
         if isinstance(value, Tensor):
             array = np.array(array)
+        self._take(array, trainable, name)
+
+    @classmethod
+    def adopt(cls, array: Array, *, name: str, trainable: bool = True) -> Variable:
+        """A variable that takes over `array` without copying it, such as a mapped file: it must never change again."""
+        variable = cls.__new__(cls)
+        variable._take(array, trainable, name)
+        return variable
+
+    def _take(self, array: Array, trainable: bool, name: str | None) -> None:
         number = next(_NAMES)
         self.name = name or (f"variable_{number}" if number else "variable")
         self._trainable = trainable
@@ -177,7 +187,7 @@ class Variable(Operand):
             return VariableSlice(self, key, part)
         return part
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.numpy()
         return np.array(array, dtype) if copy or dtype is not None else array
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +68,10 @@ class Layer:
     """
 
     _arguments: dict[str, Any]
+    _calls: list[LayerCall]
+    _sublayers: list[Layer]
+    _weights: list[Variable]
+    built: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Layer:
         self = super().__new__(cls)
@@ -165,7 +169,7 @@ class Layer:
     def _own_outputs(self, outputs: Any, youngest: int) -> Any:
         """Outputs that are symbols made by this very call, named after the layer."""
         path = "/".join(current_layer())
-        named = []
+        named: list[Any] = []
         for i, x in enumerate(flatten(outputs)):
             if isinstance(x, SymbolicTensor):
                 if x.node is None or x.node.serial <= youngest or any(x is n for n in named):
@@ -193,8 +197,8 @@ class Layer:
         wanted = as_shape(shape)
         if any(not isinstance(d, int) for d in wanted):
             raise ShapeError(
-                f'layer "{self.name}" cannot make weight {name or "weight"!r} of shape ({format_dims(wanted)}): the size '
-                "must be known; give the input a fixed size there")
+                f'layer "{self.name}" cannot make weight {name or "weight"!r} of shape ({format_dims(wanted)}): '
+                "the size must be known; give the input a fixed size there")
         start = initializers.get(initializer or ("glorot_uniform" if is_floating(dtype) else "zeros"))
         path = current_layer() or (self.name,)
         with not_tracing():
@@ -202,7 +206,8 @@ class Layer:
                                 name="/".join((*path, name or f"weight_{len(self._weights)}")))
         for kind, value in (("regularizer", regularizer), ("constraint", constraint)):
             if value is not None:
-                raise LayerError(f'layer "{self.name}": {kind}s come with training, which this version does not have yet')
+                raise LayerError(f'layer "{self.name}": {kind}s come with training, '
+                                 "which this version does not have yet")
         self._weights.append(variable)
         return variable
 
@@ -339,8 +344,7 @@ class Layer:
     def _first_call(self) -> LayerCall:
         if not self._calls:
             raise LayerError(f'layer "{self.name}" has not been applied to a symbol yet, so it has no input and output')
-        first: LayerCall = self._calls[0]
-        return first
+        return self._calls[0]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the output for an input of this shape (or a list of them)."""
@@ -362,7 +366,8 @@ class Layer:
     def error(self, message: str) -> LayerError:
         """An error that names the layer and the user's line."""
         path = current_layer() or (self.name,)
-        return LayerError(f'layer "{path[-1]}" ({type(self).__name__}): {message}{describe_place(path[:-1], user_source())}')
+        place = describe_place(path[:-1], user_source())
+        return LayerError(f'layer "{path[-1]}" ({type(self).__name__}): {message}{place}')
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
@@ -432,7 +437,7 @@ def _call_parameters(cls: type[Layer]) -> Mapping[str, inspect.Parameter]:
     if found is None:
         found = inspect.signature(cls.call).parameters
         cls._call_signature = found  # type: ignore[attr-defined]
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -457,7 +462,7 @@ def serialize(value: Any) -> Any:
         return {"class_name": type(value).__name__, "config": value.get_config()}
     if isinstance(value, list | tuple):
         return type(value)(serialize(v) for v in value)
-    if isinstance(value, Callable) and hasattr(value, "__name__"):  # type: ignore[arg-type]
+    if callable(value) and hasattr(value, "__name__"):
         return value.__name__
     return value
 

@@ -33,7 +33,8 @@ class Batches:
         if count is None or size is None or (count <= size and steps is None and fixed is None):
             return self.session.run(feeds)
         if fixed is not None and count % fixed:
-            raise LayerError(f"the model takes batches of exactly {fixed}, got {count} samples, which do not divide evenly")
+            raise LayerError(f"the model takes batches of exactly {fixed}, "
+                             f"got {count} samples, which do not divide evenly")
         arrays = {name: np.asarray(value) for name, value in feeds.items()}
         parts = []
         for start in range(0, max(count, 1), size)[:steps]:
@@ -49,7 +50,8 @@ def _count(session: Session, feeds: Mapping[str, Any]) -> int | None:
     if not lengths or len(lengths) < len(feeds) or session.graph.nodes == ():
         return None
     if len(set(lengths.values())) > 1:
-        if any(isinstance(x.type, TensorType) and x.type.shape and x.type.shape[0] is None for x in session.graph.inputs):
+        types = [x.type for x in session.graph.inputs]
+        if any(isinstance(t, TensorType) and t.shape and t.shape[0] is None for t in types):
             shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
             raise LayerError(f"the inputs have different numbers of samples ({shown})")
         return None

@@ -52,7 +52,8 @@ def trace(function: Callable[..., Any], types: Sequence[ValueType | None], struc
     with tracing(effects):
         outputs = function(*args, **kwargs)
     leaves = [_as_output(x) for x in flatten(outputs)]
-    graph = Graph(symbols, [*leaves, *effects.updates.values()], name=name or getattr(function, "__name__", "function"))
+    graph = Graph(symbols, [*leaves, *effects.updates.values()],
+                  name=name or str(getattr(function, "__name__", "function")))
     return Traced(graph, pack(outputs, range(len(leaves))), tuple(effects.updates))
 
 

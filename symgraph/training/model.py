@@ -277,7 +277,8 @@ class Model(Layer):
 
     def _require(self) -> Network:
         if self._network is None:
-            raise LayerError(f'model "{self.name}" has no inputs and outputs yet; call it on data, or give an input shape')
+            raise LayerError(f'model "{self.name}" has no inputs and outputs yet; '
+                             "call it on data, or give an input shape")
         return self._network
 
     # Files and text.
@@ -300,7 +301,8 @@ class Model(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Not for models yet: they are saved with `export`."""
-        raise LayerError(f'model "{self.name}": a configuration of a whole model comes with the Keras formats; use export')
+        raise LayerError(f'model "{self.name}": a configuration of a whole model comes with the Keras formats; '
+                         "use export")
 
     @classmethod
     def from_graph(cls, graph: Graph, name: str | None = None) -> Model:

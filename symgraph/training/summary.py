@@ -58,12 +58,13 @@ def _sources(layer: Layer) -> list[str]:
 
 def _node_rows(model: Model) -> list[tuple[str, ...]]:
     names = model.graph.names
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for node in model.graph.nodes[:MAX_ROWS]:
         variables = [x for x in node.inputs if isinstance(x, Variable)]
         first = next(x for x in node.outputs if x is not None)
         sources = [names[x] for x in node.inputs if isinstance(x, SymbolicTensor)]
-        rows.append((f"{names[first]} ({node.op})", str(first.type or "?"), f"{_size(variables):,}", ", ".join(sources)))
+        rows.append((f"{names[first]} ({node.op})", str(first.type or "?"), f"{_size(variables):,}",
+                     ", ".join(sources)))
     hidden = len(model.graph.nodes) - len(rows)
     if hidden > 0:
         rows.append((f"... {hidden} more nodes", "", "", ""))

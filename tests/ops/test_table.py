@@ -11,6 +11,7 @@ from symgraph.core.apply import symbol
 from symgraph.core.graph import Graph
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType, as_dtype, is_floating
+from symgraph.core.value import tensor
 from symgraph.runtime import evaluate
 
 HERE = Path(__file__).parent
@@ -44,12 +45,6 @@ def flat(results):
 
 def values(row, arrays):
     return flat(row.function(*(tensor(x) for x in arrays)))
-
-
-def tensor(array):
-    from symgraph.core.value import tensor
-
-    return tensor(array)
 
 
 def check_symbols(row, dtype, shape_of):

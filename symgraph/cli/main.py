@@ -1,0 +1,25 @@
+"""Which command was asked for, and what happens when it goes wrong."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from symgraph.cli import demo, inspect
+from symgraph.core.errors import SymgraphError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it went well, 1 with one line on standard error when it did not."""
+    parser = argparse.ArgumentParser(prog="symgraph", description="models as graphs of ONNX operators")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (demo, inspect):
+        module.add_command(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (SymgraphError, OSError) as error:
+        print(f"symgraph {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
