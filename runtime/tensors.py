@@ -16,7 +16,8 @@ from symgraph.runtime.files import ExternalFiles, Limits
 
 Array = np.ndarray[Any, Any]
 
-PACKED_BITS = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2}
+PACKED_BITS = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2, "float6_e2m3fn": 6,
+               "float6_e3m2fn": 6}
 """Dtypes of which several elements share a byte in a file."""
 
 
@@ -79,12 +80,16 @@ def _from_bytes(proto: TensorProto, dtype: str, dims: tuple[int, ...], data: byt
 def _from_field(who: str, proto: TensorProto, dtype: str, dims: tuple[int, ...], count: int) -> Array:
     stored = len(getattr(proto, tensor_dtype_to_field(proto.data_type)))
     expected = count * 2 if dtype.startswith("complex") else count
-    if dtype in PACKED_BITS:
+    if PACKED_BITS.get(dtype, 8) < 6:
         expected = stored_bytes(dtype, count)
     if stored != expected:
         raise FormatError(f"{who} has the dims {list(dims)} of {dtype}, which take {expected} entries, it holds {stored}")
     try:
-        array: Array = numpy_helper.to_array(proto)
+        if dtype == "string":
+            array: Array = np.empty(count, object)
+            array[:] = [text.decode("utf-8") for text in proto.string_data]
+            return array.reshape(dims)
+        array = numpy_helper.to_array(proto)
     except (ValueError, TypeError, OverflowError) as error:
         raise FormatError(f"{who} cannot be read: {error}") from None
     return array

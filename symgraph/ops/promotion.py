@@ -16,13 +16,14 @@ from symgraph.core.types import (
     FLOATS,
     TensorType,
     as_dtype,
+    is_floating,
     is_integer,
     numpy_dtype,
     promote_dtypes,
 )
 from symgraph.core.value import Tensor, as_array, convert_array, scalar_fits
 
-__all__ = ["as_operand", "cast_to", "common_dtype", "promote"]
+__all__ = ["as_operand", "cast_to", "common_dtype", "promote", "promote_to_float"]
 
 Number = bool | int | float | complex
 
@@ -153,3 +154,12 @@ def _weak_operand(x: object, dtype: str) -> Tensor:
             if not scalar_fits(extreme.item(), dtype):
                 raise DtypeError(f"{dtype} cannot hold {extreme.item()!r}; cast the tensor beside it to a dtype that can")
     return Tensor(as_array(x, dtype))
+
+
+def promote_to_float(*values: object) -> tuple[Operand, ...]:
+    """`promote`, with integers and booleans made float32."""
+    operands = promote(*values) if len(values) > 1 else (as_operand(values[0]),)
+    first = operands[0]
+    if not isinstance(first, Operand) or not isinstance(first.type, TensorType) or is_floating(first.type.dtype):
+        return operands
+    return tuple(cast_to(x, "float32") for x in operands)

@@ -77,12 +77,12 @@ def reshape(x: object, newshape: object) -> Operand:
     x = as_operand(x)
     if isinstance(newshape, SymbolicTensor) and newshape.ndim == 1 and known_data(newshape) is None:
         return apply("Reshape", x, cast_to(newshape, "int64"), allowzero=1)
-    wanted = _resolve(x, _wanted_sizes(x, newshape))
+    wanted, copies_axes = _resolve(x, _wanted_sizes(x, newshape))
     if are_exactly(wanted, x.shape):
         return unchanged(x)
     known = [d for d in wanted if isinstance(d, int)]
-    is_exact = len(known) < len(wanted) or (0 in known and -1 not in known)
-    return apply("Reshape", x, vector(wanted), allowzero=1 if is_exact else None)
+    is_literal = not copies_axes and (len(known) < len(wanted) or (0 in known and -1 not in known))
+    return apply("Reshape", x, vector(wanted), allowzero=1 if is_literal else None)
 
 
 def _wanted_sizes(x: Operand, newshape: object) -> list[Size]:
@@ -102,8 +102,11 @@ def _wanted_sizes(x: Operand, newshape: object) -> list[Size]:
     return wanted
 
 
-def _resolve(x: Operand, wanted: list[Size]) -> list[Size]:
-    """`wanted` with -1 replaced by its size, and open sizes by -1 or 0 ("as in x"), where that is surely the same."""
+def _resolve(x: Operand, wanted: list[Size]) -> tuple[list[Size], bool]:
+    """`wanted` with -1 replaced by its size, and open sizes by -1 or 0 ("as in x"), where that is surely the same.
+
+    The second result says whether a 0 means "as in x".
+    """
     given: list[object] = [d if d is not None else ("axis", i) for i, d in enumerate(x.shape)]
     tokens = [_token(x, d) for d in wanted]
     left = [t for t in given if not isinstance(t, int)]
@@ -123,19 +126,14 @@ def _resolve(x: Operand, wanted: list[Size]) -> list[Size]:
         if -1 in tokens:
             position = tokens.index(-1)
             wanted[position] = tokens[position] = have // need
-    return _constant_sizes(given, tokens, wanted, is_same_open=is_same_open)
-
-
-def _constant_sizes(given: Sequence[object], tokens: list[object], wanted: list[Size], *, is_same_open: bool,
-                    ) -> list[Size]:
     places = [i for i, t in enumerate(tokens) if not isinstance(t, int)]
     if not places or 0 in tokens:
-        return wanted
+        return wanted, False
     if len(places) == 1 and is_same_open and -1 not in tokens:
-        return [-1 if i in places else d for i, d in enumerate(wanted)]
+        return [-1 if i in places else d for i, d in enumerate(wanted)], False
     if all(i < len(given) and given[i] == tokens[i] for i in places):
-        return [0 if i in places else d for i, d in enumerate(wanted)]
-    return wanted
+        return [0 if i in places else d for i, d in enumerate(wanted)], True
+    return wanted, False
 
 
 def _token(x: Operand, d: Size) -> object:

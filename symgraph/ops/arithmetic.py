@@ -1,0 +1,263 @@
+"""Arithmetic of two operands, and what is made of it: signs, squares, reciprocals, maxima."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from symgraph.core.apply import apply_op
+from symgraph.core.composite import apply_composite
+from symgraph.core.errors import DtypeError
+from symgraph.core.tensor import METHODS, Operand, method
+from symgraph.core.types import TensorType, is_floating
+from symgraph.ops.promotion import as_operand, cast_to, promote, promote_to_float
+
+__all__ = [
+    "abs", "absolute", "add", "angle", "conj", "conjugate", "copysign", "div", "divide", "divide_no_nan", "fabs", "fmax",
+    "fmin", "heaviside", "hypot", "imag", "ldexp", "maximum", "minimum", "mul", "multiply", "neg", "negative", "positive",
+    "real", "reciprocal", "sign", "signbit", "square", "squared_difference", "sub", "subtract", "true_divide",
+]
+
+
+def _dtype(x: Operand) -> str:
+    """The dtype, empty where it is not known (patterns)."""
+    return x.type.dtype if isinstance(x.type, TensorType) else ""
+
+
+def _binary(op: str, x1: object, x2: object, *, of_bool: str = "") -> Operand:
+    x, y = promote(x1, x2)
+    if of_bool and isinstance(x, Operand) and _dtype(x) == "bool":
+        op = of_bool
+    return cast(Operand, apply_op(op, x, y))
+
+
+@method
+def add(x1: object, x2: object) -> Operand:
+    """`x1 + x2`, broadcast as in NumPy; booleans add by "or" (ONNX Add).
+
+    >>> import symgraph as sg
+    >>> sg.ops.add([1, 2], 3).tolist()
+    [4, 5]
+    """
+    return _binary("Add", x1, x2, of_bool="Or")
+
+
+@method
+def subtract(x1: object, x2: object) -> Operand:
+    """`x1 - x2`, broadcast as in NumPy (ONNX Sub).
+
+    Errors: `DtypeError` for booleans.
+    """
+    x, y = promote(x1, x2)
+    if _dtype(x) == "bool":
+        raise DtypeError("subtract: booleans have no difference; use not_equal or logical_xor, or cast them")
+    return cast(Operand, apply_op("Sub", x, y))
+
+
+@method
+def multiply(x1: object, x2: object) -> Operand:
+    """`x1 · x2` by element, broadcast as in NumPy; booleans multiply by "and" (ONNX Mul)."""
+    return _binary("Mul", x1, x2, of_bool="And")
+
+
+@method
+def true_divide(x1: object, x2: object) -> Operand:
+    """`x1 / x2`, broadcast as in NumPy; integers and booleans divide as float32 (ONNX Div).
+
+    >>> import symgraph as sg
+    >>> sg.ops.true_divide([1, 3], 2).tolist()
+    [0.5, 1.5]
+    """
+    return cast(Operand, apply_op("Div", *promote_to_float(x1, x2)))
+
+
+@method
+def divide_no_nan(x1: object, x2: object) -> Operand:
+    """`x1 / x2`, and 0 where `x2` is 0."""
+    return cast(Operand, apply_composite("DivideNoNan", _divide_no_nan, *promote_to_float(x1, x2)))
+
+
+def _divide_no_nan(x: Operand, y: Operand) -> Operand:
+    is_zero = apply_op("Equal", y, 0.0)
+    quotient = apply_op("Div", x, apply_op("Where", is_zero, 1.0, y))
+    return cast(Operand, apply_op("Where", is_zero, 0.0, quotient))
+
+
+@method
+def negative(x: object) -> Operand:
+    """`-x`; unsigned integers wrap around (ONNX Neg).
+
+    Errors: `DtypeError` for booleans.
+    """
+    x = as_operand(x)
+    dtype = _dtype(x)
+    if dtype == "bool":
+        raise DtypeError("negative: a boolean has no negative; use logical_not, or cast it")
+    if dtype.startswith("uint"):
+        return _binary("Sub", 0, x)
+    return cast(Operand, apply_op("Neg", x))
+
+
+@method
+def positive(x: object) -> Operand:
+    """`+x`: `x` itself."""
+    return as_operand(x)
+
+
+@method
+def absolute(x: object) -> Operand:
+    """`|x|` (ONNX Abs)."""
+    x = as_operand(x)
+    return x if _dtype(x) == "bool" else cast(Operand, apply_op("Abs", x))
+
+
+@method
+def fabs(x: object) -> Operand:
+    """`|x|` as a float."""
+    return absolute(promote_to_float(x)[0])
+
+
+@method
+def sign(x: object) -> Operand:
+    """-1, 0 or 1 as `x` is below, at or above 0; NaN stays NaN (ONNX Sign)."""
+    return cast(Operand, apply_op("Sign", as_operand(x)))
+
+
+@method
+def signbit(x: object) -> Operand:
+    """Whether the sign of `x` is negative; true for -0.0, too."""
+    x = as_operand(x)
+    dtype = _dtype(x)
+    if dtype == "bool" or dtype.startswith("uint"):
+        return cast(Operand, apply_op("Less", cast_to(x, "float32"), 0.0))
+    is_negative = apply_op("Less", x, 0)
+    if not is_floating(dtype):
+        return cast(Operand, is_negative)
+    return cast(Operand, apply_op("Or", is_negative, apply_op("Less", apply_op("Reciprocal", x), 0.0)))
+
+
+@method
+def copysign(x1: object, x2: object) -> Operand:
+    """`x1` with the sign of `x2`, as a float; -0.0 has a sign."""
+    return cast(Operand, apply_composite("Copysign", _copysign, *promote_to_float(x1, x2)))
+
+
+def _copysign(x: Operand, y: Operand) -> Operand:
+    size = apply_op("Abs", x)
+    return cast(Operand, apply_op("Where", signbit(y), apply_op("Neg", size), size))
+
+
+@method
+def square(x: object) -> Operand:
+    """`x²`, exact: one multiplication."""
+    x = as_operand(x)
+    return cast(Operand, apply_op("And" if _dtype(x) == "bool" else "Mul", x, x))
+
+
+@method
+def squared_difference(x1: object, x2: object) -> Operand:
+    """`(x1 - x2)²`."""
+    return square(subtract(x1, x2))
+
+
+@method
+def reciprocal(x: object) -> Operand:
+    """`1 / x`; integers as float32 (ONNX Reciprocal)."""
+    return cast(Operand, apply_op("Reciprocal", *promote_to_float(x)))
+
+
+@method
+def maximum(x1: object, x2: object) -> Operand:
+    """The larger of `x1` and `x2` by element; NaN where either is NaN (ONNX Max)."""
+    return _binary("Max", x1, x2, of_bool="Or")
+
+
+@method
+def minimum(x1: object, x2: object) -> Operand:
+    """The smaller of `x1` and `x2` by element; NaN where either is NaN (ONNX Min)."""
+    return _binary("Min", x1, x2, of_bool="And")
+
+
+def fmax(x1: object, x2: object) -> Operand:
+    """The larger of `x1` and `x2` by element, ignoring NaN where the other is a number."""
+    x, y = _numbers_for_nan(x1, x2)
+    return maximum(x, y)
+
+
+def fmin(x1: object, x2: object) -> Operand:
+    """The smaller of `x1` and `x2` by element, ignoring NaN where the other is a number."""
+    x, y = _numbers_for_nan(x1, x2)
+    return minimum(x, y)
+
+
+def _numbers_for_nan(x1: object, x2: object) -> tuple[Operand, Operand]:
+    """Both operands, each with the other's numbers in place of its NaNs."""
+    x, y = promote(x1, x2)
+    if not is_floating(_dtype(x)):
+        return x, y
+    return (cast(Operand, apply_op("Where", apply_op("IsNaN", x), y, x)),
+            cast(Operand, apply_op("Where", apply_op("IsNaN", y), x, y)))
+
+
+@method
+def hypot(x1: object, x2: object) -> Operand:
+    """`√(x1² + x2²)` without overflow on the way."""
+    return cast(Operand, apply_composite("Hypot", _hypot, *promote_to_float(x1, x2)))
+
+
+def _hypot(x: Operand, y: Operand) -> Operand:
+    a, b = apply_op("Abs", x), apply_op("Abs", y)
+    large, small = apply_op("Max", a, b), apply_op("Min", a, b)
+    is_simple = apply_op("Or", apply_op("Equal", large, 0.0), apply_op("IsInf", large))
+    ratio = apply_op("Div", apply_op("Where", is_simple, 0.0, small), apply_op("Where", is_simple, 1.0, large))
+    scale = apply_op("Sqrt", apply_op("Add", apply_op("Mul", ratio, ratio), 1.0))
+    return cast(Operand, apply_op("Mul", large, scale))
+
+
+@method
+def heaviside(x1: object, x2: object) -> Operand:
+    """0 where `x1 < 0`, `x2` where it is 0, 1 where it is above; NaN stays NaN."""
+    return cast(Operand, apply_composite("Heaviside", _heaviside, *promote_to_float(x1, x2)))
+
+
+def _heaviside(x: Operand, y: Operand) -> Operand:
+    step = apply_op("Where", apply_op("IsNaN", x), x, apply_op("Relu", apply_op("Sign", x)))
+    return cast(Operand, apply_op("Where", apply_op("Equal", x, 0.0), y, step))
+
+
+@method
+def ldexp(x1: object, x2: object) -> Operand:
+    """`x1 · 2^x2`, as a float."""
+    x, y = promote_to_float(x1, x2)
+    return multiply(x, apply_op("Pow", as_operand(2.0, _dtype(x)), y))
+
+
+@method
+def real(x: object) -> Operand:
+    """The real part: `x` itself."""
+    return as_operand(x)
+
+
+@method
+def imag(x: object) -> Operand:
+    """The imaginary part of real numbers: zeros."""
+    x = as_operand(x)
+    return cast(Operand, apply_op("Expand", as_operand(0, x.dtype), apply_op("Shape", x)))
+
+
+@method
+def conjugate(x: object) -> Operand:
+    """The complex conjugate of real numbers: `x` itself."""
+    return as_operand(x)
+
+
+@method
+def angle(x: object) -> Operand:
+    """The angle of real numbers in the complex plane: `π` where `x < 0`, else 0; NaN stays NaN."""
+    (x,) = promote_to_float(x)
+    turned = apply_op("Where", signbit(x), as_operand(3.141592653589793, x.dtype), as_operand(0.0, x.dtype))
+    return cast(Operand, apply_op("Where", apply_op("IsNaN", x), x, turned))
+
+
+divide = div = true_divide
+sub, mul, neg, abs, conj = subtract, multiply, negative, absolute, conjugate
+METHODS.update(divide=divide, div=div, sub=sub, mul=mul, neg=neg, abs=abs, conj=conj)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.core.errors import LayerError
+
+
+def layers():
+    return [sg.layers.Dense(4, activation="relu", name="a"), sg.layers.Dense(2, name="b")]
+
+
+@pytest.mark.parametrize("build", [
+    lambda: sg.Sequential([sg.Input((3,)), *layers()]),
+    lambda: sg.Sequential([sg.layers.InputLayer((3,)), *layers()]),
+    lambda: sg.Sequential([sg.layers.Dense(4, activation="relu", name="a", input_shape=(3,)), layers()[1]]),
+    lambda: sg.Sequential([sg.layers.Dense(4, activation="relu", name="a", input_dim=3), layers()[1]]),
+], ids=["Input", "InputLayer", "input_shape", "input_dim"])
+def test_a_known_input_builds_at_once(build):
+    model = build()
+
+    assert model.built
+    assert [layer.name for layer in model.layers] == ["a", "b"]
+    assert model.output.shape == (None, 2)
+    assert model.count_params() == 26
+
+
+@pytest.mark.parametrize("touch", [
+    lambda m: m.build((None, 3)), lambda m: m(np.ones((2, 3), np.float32)), lambda m: m.predict(np.ones((2, 3), np.float32)),
+    lambda m: m(sg.Input((3,)))], ids=["build", "call", "predict", "symbol"])
+def test_an_unknown_input_is_built_later(touch):
+    model = sg.Sequential(layers())
+
+    assert not model.built
+    touch(model)
+    assert model.count_params() == 26 and model.input.shape == (None, 3)
+
+
+def test_before_it_is_built_it_says_what_is_missing():
+    with pytest.raises(LayerError, match="no inputs and outputs yet"):
+        sg.Sequential(layers()).summary()
+    with pytest.raises(LayerError, match="no layers"):
+        sg.Sequential().predict(np.ones((2, 3), np.float32))
+
+
+def test_layers_are_added_and_taken_off():
+    model = sg.Sequential([sg.Input((3,))])
+    for layer in layers():
+        model.add(layer)
+    top = model.pop()
+
+    assert top.name == "b"
+    assert model.predict(np.ones((2, 3), np.float32)).shape == (2, 4)
+    assert len(model.weights) == 2
+
+
+def test_the_same_name_twice_is_refused():
+    with pytest.raises(LayerError, match='"a"'):
+        sg.Sequential([layers()[0], layers()[0]])
+
+
+def test_weights_keep_their_names_when_built_late():
+    model = sg.Sequential(layers())
+    model.build((None, 3))
+
+    assert [v.name for v in model.weights] == ["a/kernel", "a/bias", "b/kernel", "b/bias"]
