@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
 from symgraph.core.errors import FormatError, OpError, nearest
+from symgraph.core.inference import attribute_to_proto
 from symgraph.core.op import Op
 from symgraph.core.types import ValueType, type_to_proto
 from symgraph.runtime.files import ExternalFiles, Limits
 from symgraph.runtime.parsed import attribute_graphs, describe_node
-from symgraph.runtime.tensors import read_tensor
+from symgraph.runtime.tensors import read_tensor, write_tensor
 
 
 def read_attribute(proto: AttributeProto, files: ExternalFiles, limits: Limits) -> object:
@@ -141,3 +144,31 @@ def _filled(node: NodeProto, given: Mapping[str, AttributeProto], absent: set[st
             del graph.node[:]
             graph.node.extend(inner)
     return filled
+
+
+def write_attribute(name: str, value: Any, op: Op) -> AttributeProto:
+    """An attribute that is not a graph, as a file has it."""
+    kind = _attribute_kinds(op)[0].get(name) if op.schema is not None else None
+    proto = AttributeProto(name=name, type=kind)
+    match kind:
+        case AttributeProto.INT:
+            proto.i = value
+        case AttributeProto.FLOAT:
+            proto.f = value
+        case AttributeProto.STRING:
+            proto.s = _data(value)
+        case AttributeProto.INTS:
+            proto.ints.extend(value)
+        case AttributeProto.FLOATS:
+            proto.floats.extend(value)
+        case AttributeProto.STRINGS:
+            proto.strings.extend(map(_data, value))
+        case AttributeProto.TENSOR if isinstance(value, np.ndarray):
+            write_tensor(proto.t, value, name)
+        case _:
+            return attribute_to_proto(name, value, op)
+    return proto
+
+
+def _data(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()

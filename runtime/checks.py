@@ -11,7 +11,7 @@ from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper
 from symgraph.core.errors import FormatError, GraphError, LimitError, UnsupportedOpError
 from symgraph.core.op import DEFAULT_IR_VERSION, DEFAULT_OPSETS, Op, canonical_domain, find_op, is_known
 from symgraph.runtime.files import Limits
-from symgraph.runtime.ort import onnxruntime
+from symgraph.runtime.ort import CPU, onnxruntime, session_options
 from symgraph.runtime.parsed import attribute_graphs, describe_node
 
 FunctionKey = tuple[str, str, str]
@@ -47,11 +47,8 @@ def _runs(opset: int, ir_version: int) -> bool:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "probe", [x], [y])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
-    ort = onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
     try:
-        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        onnxruntime().InferenceSession(model.SerializeToString(), session_options(threads=1), providers=[CPU])
     except Exception as error:
         if "opset" in str(error) or "IR version" in str(error):
             return False

@@ -53,7 +53,8 @@ def parse_graph(proto: GraphProto, who: str) -> ParsedGraph:
     Errors: `GraphError` naming the value and the nodes, for a name made twice and for cycles.
     """
     parsed = []
-    for node in proto.node:
+    protos = _without_overridden_constants(proto.node)
+    for node in protos:
         graphs: dict[str, tuple[ParsedGraph, ...]] = {}
         for attribute in node.attribute:
             if attribute.type in GRAPH_KINDS or attribute.HasField("g") or attribute.graphs:
@@ -63,7 +64,7 @@ def parse_graph(proto: GraphProto, who: str) -> ParsedGraph:
             reads = [*node.input, *(name for inner in graphs.values() for g in inner for name in g.free)]
         parsed.append(ParsedNode(node, reads, graphs))
     given = _given_names(proto, who)
-    makers = _makers(proto, given, who)
+    makers = _makers(protos, given, who)
     nodes = _sorted(parsed, makers, who)
     free = _free_names(proto, parsed, given, makers)
     return ParsedGraph(proto, nodes, free)
@@ -86,10 +87,17 @@ def _given_names(proto: GraphProto, who: str) -> set[str]:
     return {*inputs, *weights}
 
 
-def _makers(proto: GraphProto, given: set[str], who: str) -> dict[str, int]:
+def _without_overridden_constants(nodes: Sequence[NodeProto]) -> list[NodeProto]:
+    """The nodes, without a Constant whose name a later Constant takes: ONNX Runtime lets the last one count."""
+    last = {node.output[0]: index for index, node in enumerate(nodes) if node.op_type == "Constant" and node.output}
+    return [node for index, node in enumerate(nodes)
+            if node.op_type != "Constant" or not node.output or last[node.output[0]] == index]
+
+
+def _makers(nodes: Sequence[NodeProto], given: set[str], who: str) -> dict[str, int]:
     """Which node makes each name."""
     makers: dict[str, int] = {}
-    for index, node in enumerate(proto.node):
+    for index, node in enumerate(nodes):
         for name in node.output:
             if not name:
                 continue
@@ -97,7 +105,7 @@ def _makers(proto: GraphProto, given: set[str], who: str) -> dict[str, int]:
                 raise GraphError(f"{who}: {describe_node(node)} makes {name!r}, which is an input or an initializer too")
             if makers.setdefault(name, index) != index or list(node.output).count(name) > 1:
                 raise GraphError(f"{who}: the value {name!r} is made twice, by "
-                                 f"{describe_node(proto.node[makers[name]])} and by {describe_node(node)}")
+                                 f"{describe_node(nodes[makers[name]])} and by {describe_node(node)}")
     return makers
 
 

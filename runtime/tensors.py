@@ -11,7 +11,7 @@ from onnx import SparseTensorProto, TensorProto, numpy_helper
 from onnx.helper import tensor_dtype_to_field
 
 from symgraph.core.errors import DtypeError, FormatError, LimitError
-from symgraph.core.types import DTYPE_NAMES, numpy_dtype
+from symgraph.core.types import DTYPE_NAMES, ELEM_TYPES, as_dtype, numpy_dtype
 from symgraph.runtime.files import ExternalFiles, Limits
 
 Array = np.ndarray[Any, Any]
@@ -120,3 +120,28 @@ def read_sparse(proto: SparseTensorProto, files: ExternalFiles, limits: Limits) 
     else:
         dense.reshape(-1)[indices] = values
     return dense
+
+
+def write_tensor(proto: TensorProto, array: Array, name: str) -> TensorProto:
+    """Store an array in `proto`, inline."""
+    dtype = as_dtype(array.dtype)
+    if dtype in PACKED_BITS:
+        proto.CopyFrom(numpy_helper.from_array(array, name))
+        return proto
+    proto.name = name
+    proto.data_type = ELEM_TYPES[dtype]
+    proto.dims.extend(array.shape)
+    if dtype == "string":
+        proto.string_data.extend(text if isinstance(text, bytes) else str(text).encode() for text in array.flat)
+    else:
+        proto.raw_data = stored_data(array)
+    return proto
+
+
+def stored_data(array: Array) -> bytes:
+    """The bytes of an array as a file has them: little-endian, elements of less than a byte packed."""
+    if as_dtype(array.dtype) in PACKED_BITS:
+        return bytes(numpy_helper.from_array(array).raw_data)
+    if array.dtype.kind in "iufc" and array.dtype.newbyteorder("<") != array.dtype:
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return array.tobytes()

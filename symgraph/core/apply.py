@@ -67,7 +67,7 @@ def evaluate_op(op: Op, operands: tuple[Operand | None, ...], attributes: Mappin
 def record(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any], wanted: tuple[bool, ...],
            ) -> tuple[SymbolicTensor | None, ...]:
     """Make a node of `op`, with inferred types."""
-    _check_count(op, inputs)
+    check_count(op, inputs)
     types = infer_types(op, inputs, attributes, len(wanted))
     node = Node(op, inputs, attributes, types, absent=frozenset(i for i, w in enumerate(wanted) if not w))
     first = node.outputs[0]
@@ -76,7 +76,8 @@ def record(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, 
     return node.outputs
 
 
-def _check_count(op: Op, inputs: tuple[Operand | None, ...]) -> None:
+def check_count(op: Op, inputs: tuple[Operand | None, ...]) -> None:
+    """Errors: `OpError` where `op` does not take this many inputs."""
     schema = op.schema
     if schema is None:
         return

@@ -13,6 +13,7 @@ from symgraph.core.apply import as_operands, placeholder
 from symgraph.core.errors import OpError
 from symgraph.core.graph import Graph
 from symgraph.core.inference import freeze_attributes
+from symgraph.core.memory import program_constants
 from symgraph.core.op import intern_op
 from symgraph.core.scope import current_trace, tracing
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
@@ -60,9 +61,10 @@ def _body(name: str, function: Callable[..., Any], operands: tuple[Operand, ...]
     body = _BODIES.get(key)
     if body is None:
         inputs = [placeholder(t, f"x{i}") for i, t in enumerate(types)]
-        with tracing():
+        with program_constants(lambda: _BODIES[key].constants), tracing():
             outputs = function(*inputs, **attributes)
-        body = _BODIES[key] = Graph(inputs, outputs if isinstance(outputs, tuple | list) else [outputs], name=name)
+            body = _BODIES[key] = Graph(
+                inputs, outputs if isinstance(outputs, tuple | list) else [outputs], name=name)
     return body
 
 

@@ -137,7 +137,7 @@ class Graph:
             operands = tuple(mapping.get(x, x) if x is not None else None for x in node.operands)
             results = rewriter(node, operands)
             if results is None:
-                if operands == node.operands or all(a is b for a, b in zip(operands, node.operands, strict=True)):
+                if all(a is b for a, b in zip(operands, node.operands, strict=True)):
                     continue
                 results = copy_node(node, operands).outputs
             for old, new in zip(node.outputs, results, strict=True):

@@ -198,8 +198,54 @@ def _filled_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, ob
     return None if wanted is None else tuple(wanted.flat)
 
 
+def _slice_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
+    """Axes that are not cut, or only turned round, keep their names."""
+    x, starts, ends = inputs[:3]
+    axes, steps = (known_data(inputs[i]) if len(inputs) > i and inputs[i] is not None else None for i in (3, 4))
+    if x is None or not isinstance(x.type, TensorType) or x.type.shape is None or (
+            len(inputs) > 3 and inputs[3] is not None and axes is None):
+        return None
+    first, last = known_data(starts), known_data(ends)
+    count = axes.size if axes is not None else first.size if first is not None else len(x.type.shape)
+    dims = list(x.type.shape)
+    for i in range(count):
+        whole = first is not None and last is not None and (first[i], last[i]) in (
+            (0, 2**63 - 1), (2**63 - 1, -(2**63)))
+        step = 1 if len(inputs) < 5 or inputs[4] is None else None if steps is None else steps[i]
+        if not (whole and step == (1 if first[i] == 0 else -1)):  # type: ignore[index]
+            dims[int(axes[i]) if axes is not None else i] = None
+    return tuple(dims)
+
+
+def _pad_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
+    """Axes that nothing is put before or after keep their names."""
+    x, pads = inputs[0], known_data(inputs[1])
+    axes = known_data(inputs[3]) if len(inputs) > 3 and inputs[3] is not None else None
+    if x is None or pads is None or not isinstance(x.type, TensorType) or x.type.shape is None or (
+            len(inputs) > 3 and inputs[3] is not None and axes is None):
+        return None
+    dims = list(x.type.shape)
+    places = range(len(dims)) if axes is None else [int(a) % len(dims) for a in axes]
+    for i, axis in enumerate(places):
+        before, after, dim = pads[i], pads[i + len(places)], dims[axis]
+        if not (before == 0 and after == 0):
+            is_known = isinstance(before, int) and isinstance(after, int) and isinstance(dim, int)
+            dims[axis] = before + dim + after if is_known else None
+    return tuple(dims)
+
+
+def _gathered_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Shape | None:
+    """`indices[..., k]` takes k axes away; ONNX's inference forgets the rank of a scalar result."""
+    x, indices = (x.type for x in inputs)  # type: ignore[union-attr]
+    if not isinstance(x, TensorType) or not isinstance(indices, TensorType) or x.shape is None or not indices.shape:
+        return None
+    depth = indices.shape[-1]
+    return indices.shape[:-1] + x.shape[attributes.get("batch_dims", 0) + depth:] if isinstance(depth, int) else None
+
+
 _REFINERS: dict[str, Callable[[tuple[Operand | None, ...], Mapping[str, object]], Shape | None]] = {
-    "Reshape": _reshape_dims, "Expand": _expand_dims, "ConstantOfShape": _filled_dims}
+    "Reshape": _reshape_dims, "Expand": _expand_dims, "ConstantOfShape": _filled_dims,
+    "Slice": _slice_dims, "Pad": _pad_dims, "GatherND": _gathered_dims}
 
 
 def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Data | None:

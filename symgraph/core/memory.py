@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -17,6 +18,8 @@ class Disposable(Protocol):
 
     _kept: bool
 
+    @property
+    def nbytes(self) -> int: ...
     def dispose(self) -> None: ...
     def __hash__(self) -> int: ...
 
@@ -93,6 +96,22 @@ def tidy(function: Callable[[], T] | str, *rest: Callable[[], T]) -> T:
         if outer is not None:
             outer.extend(x for x in made if x in returned)
     return result
+
+
+@contextmanager
+def program_constants(used: Callable[[], Iterable[Disposable]]) -> Iterator[None]:
+    """Of the tensors made inside, those `used` gives at the end are part of the program: never counted or tidied."""
+    made: list[Disposable] = []
+    token = _TIDY.set(made)
+    try:
+        yield
+    finally:
+        _TIDY.reset(token)
+    new = set(made)
+    for x in used():
+        if x in new:
+            x._kept = True
+            ledger.change(-1, -x.nbytes)
 
 
 def keep(x: D) -> D:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from symgraph.core.apply import apply_op
 from symgraph.core.composite import apply_composite
 from symgraph.core.errors import DtypeError
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType, is_floating
+from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to, promote, promote_to_float
 
 __all__ = [
@@ -27,7 +27,7 @@ def _binary(op: str, x1: object, x2: object, *, of_bool: str = "") -> Operand:
     x, y = promote(x1, x2)
     if of_bool and isinstance(x, Operand) and _dtype(x) == "bool":
         op = of_bool
-    return cast(Operand, apply_op(op, x, y))
+    return apply(op, x, y)
 
 
 @method
@@ -50,7 +50,7 @@ def subtract(x1: object, x2: object) -> Operand:
     x, y = promote(x1, x2)
     if _dtype(x) == "bool":
         raise DtypeError("subtract: booleans have no difference; use not_equal or logical_xor, or cast them")
-    return cast(Operand, apply_op("Sub", x, y))
+    return apply("Sub", x, y)
 
 
 @method
@@ -67,7 +67,7 @@ def true_divide(x1: object, x2: object) -> Operand:
     >>> sg.ops.true_divide([1, 3], 2).tolist()
     [0.5, 1.5]
     """
-    return cast(Operand, apply_op("Div", *promote_to_float(x1, x2)))
+    return apply("Div", *promote_to_float(x1, x2))
 
 
 @method
@@ -77,9 +77,9 @@ def divide_no_nan(x1: object, x2: object) -> Operand:
 
 
 def _divide_no_nan(x: Operand, y: Operand) -> Operand:
-    is_zero = apply_op("Equal", y, 0.0)
-    quotient = apply_op("Div", x, apply_op("Where", is_zero, 1.0, y))
-    return cast(Operand, apply_op("Where", is_zero, 0.0, quotient))
+    is_zero = apply("Equal", y, 0.0)
+    quotient = apply("Div", x, apply("Where", is_zero, 1.0, y))
+    return apply("Where", is_zero, 0.0, quotient)
 
 
 @method
@@ -94,7 +94,7 @@ def negative(x: object) -> Operand:
         raise DtypeError("negative: a boolean has no negative; use logical_not, or cast it")
     if dtype.startswith("uint"):
         return _binary("Sub", 0, x)
-    return cast(Operand, apply_op("Neg", x))
+    return apply("Neg", x)
 
 
 @method
@@ -107,7 +107,7 @@ def positive(x: object) -> Operand:
 def absolute(x: object) -> Operand:
     """`|x|` (ONNX Abs)."""
     x = as_operand(x)
-    return x if _dtype(x) == "bool" else cast(Operand, apply_op("Abs", x))
+    return x if _dtype(x) == "bool" else apply("Abs", x)
 
 
 @method
@@ -119,7 +119,7 @@ def fabs(x: object) -> Operand:
 @method
 def sign(x: object) -> Operand:
     """-1, 0 or 1 as `x` is below, at or above 0; NaN stays NaN (ONNX Sign)."""
-    return cast(Operand, apply_op("Sign", as_operand(x)))
+    return apply("Sign", as_operand(x))
 
 
 @method
@@ -128,11 +128,11 @@ def signbit(x: object) -> Operand:
     x = as_operand(x)
     dtype = _dtype(x)
     if dtype == "bool" or dtype.startswith("uint"):
-        return cast(Operand, apply_op("Less", cast_to(x, "float32"), 0.0))
-    is_negative = apply_op("Less", x, 0)
+        return apply("Less", cast_to(x, "float32"), 0.0)
+    is_negative = apply("Less", x, 0)
     if not is_floating(dtype):
         return cast(Operand, is_negative)
-    return cast(Operand, apply_op("Or", is_negative, apply_op("Less", apply_op("Reciprocal", x), 0.0)))
+    return apply("Or", is_negative, apply("Less", apply("Reciprocal", x), 0.0))
 
 
 @method
@@ -142,15 +142,19 @@ def copysign(x1: object, x2: object) -> Operand:
 
 
 def _copysign(x: Operand, y: Operand) -> Operand:
-    size = apply_op("Abs", x)
-    return cast(Operand, apply_op("Where", signbit(y), apply_op("Neg", size), size))
+    return apply("Mul", apply("Abs", x), negative_one_where(signbit(y), x.dtype))
+
+
+def negative_one_where(condition: Operand, dtype: str) -> Operand:
+    """-1 where `condition` holds, else 1. As a factor it keeps -0.0, which ONNX Runtime's Where makes 0.0."""
+    return apply("Sub", 1.0, apply("Mul", cast_to(condition, dtype), as_operand(2.0, dtype)))
 
 
 @method
 def square(x: object) -> Operand:
     """`x²`, exact: one multiplication."""
     x = as_operand(x)
-    return cast(Operand, apply_op("And" if _dtype(x) == "bool" else "Mul", x, x))
+    return apply("And" if _dtype(x) == "bool" else "Mul", x, x)
 
 
 @method
@@ -162,7 +166,7 @@ def squared_difference(x1: object, x2: object) -> Operand:
 @method
 def reciprocal(x: object) -> Operand:
     """`1 / x`; integers as float32 (ONNX Reciprocal)."""
-    return cast(Operand, apply_op("Reciprocal", *promote_to_float(x)))
+    return apply("Reciprocal", *promote_to_float(x))
 
 
 @method
@@ -194,8 +198,8 @@ def _numbers_for_nan(x1: object, x2: object) -> tuple[Operand, Operand]:
     x, y = promote(x1, x2)
     if not is_floating(_dtype(x)):
         return x, y
-    return (cast(Operand, apply_op("Where", apply_op("IsNaN", x), y, x)),
-            cast(Operand, apply_op("Where", apply_op("IsNaN", y), x, y)))
+    return (apply("Where", apply("IsNaN", x), y, x),
+            apply("Where", apply("IsNaN", y), x, y))
 
 
 @method
@@ -205,12 +209,12 @@ def hypot(x1: object, x2: object) -> Operand:
 
 
 def _hypot(x: Operand, y: Operand) -> Operand:
-    a, b = apply_op("Abs", x), apply_op("Abs", y)
-    large, small = apply_op("Max", a, b), apply_op("Min", a, b)
-    is_simple = apply_op("Or", apply_op("Equal", large, 0.0), apply_op("IsInf", large))
-    ratio = apply_op("Div", apply_op("Where", is_simple, 0.0, small), apply_op("Where", is_simple, 1.0, large))
-    scale = apply_op("Sqrt", apply_op("Add", apply_op("Mul", ratio, ratio), 1.0))
-    return cast(Operand, apply_op("Mul", large, scale))
+    a, b = apply("Abs", x), apply("Abs", y)
+    large, small = apply("Max", a, b), apply("Min", a, b)
+    is_simple = apply("Or", apply("Equal", large, 0.0), apply("IsInf", large))
+    ratio = apply("Div", apply("Where", is_simple, 0.0, small), apply("Where", is_simple, 1.0, large))
+    scale = apply("Sqrt", apply("Add", apply("Mul", ratio, ratio), 1.0))
+    return apply("Mul", large, scale)
 
 
 @method
@@ -220,15 +224,15 @@ def heaviside(x1: object, x2: object) -> Operand:
 
 
 def _heaviside(x: Operand, y: Operand) -> Operand:
-    step = apply_op("Where", apply_op("IsNaN", x), x, apply_op("Relu", apply_op("Sign", x)))
-    return cast(Operand, apply_op("Where", apply_op("Equal", x, 0.0), y, step))
+    step = apply("Where", apply("IsNaN", x), x, apply("Relu", apply("Sign", x)))
+    return apply("Where", apply("Equal", x, 0.0), y, step)
 
 
 @method
 def ldexp(x1: object, x2: object) -> Operand:
     """`x1 · 2^x2`, as a float."""
     x, y = promote_to_float(x1, x2)
-    return multiply(x, apply_op("Pow", as_operand(2.0, _dtype(x)), y))
+    return multiply(x, apply("Pow", as_operand(2.0, _dtype(x)), y))
 
 
 @method
@@ -241,7 +245,7 @@ def real(x: object) -> Operand:
 def imag(x: object) -> Operand:
     """The imaginary part of real numbers: zeros."""
     x = as_operand(x)
-    return cast(Operand, apply_op("Expand", as_operand(0, x.dtype), apply_op("Shape", x)))
+    return apply("Expand", as_operand(0, x.dtype), apply("Shape", x))
 
 
 @method
@@ -254,8 +258,8 @@ def conjugate(x: object) -> Operand:
 def angle(x: object) -> Operand:
     """The angle of real numbers in the complex plane: `π` where `x < 0`, else 0; NaN stays NaN."""
     (x,) = promote_to_float(x)
-    turned = apply_op("Where", signbit(x), as_operand(3.141592653589793, x.dtype), as_operand(0.0, x.dtype))
-    return cast(Operand, apply_op("Where", apply_op("IsNaN", x), x, turned))
+    turned = apply("Where", signbit(x), as_operand(3.141592653589793, x.dtype), as_operand(0.0, x.dtype))
+    return apply("Where", apply("IsNaN", x), x, turned)
 
 
 divide = div = true_divide

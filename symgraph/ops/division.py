@@ -6,16 +6,16 @@ from typing import cast
 
 import numpy as np
 
-from symgraph.core.apply import apply_op
 from symgraph.core.composite import apply_composite
 from symgraph.core.errors import OpError
 from symgraph.core.inference import known_data
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import ELEM_TYPES, TensorType, is_floating, is_integer
 from symgraph.core.value import Tensor
+from symgraph.ops.applying import apply
 from symgraph.ops.promotion import cast_to, promote
 
-__all__ = ["divmod", "floor_divide", "floor_div", "fmod", "mod", "remainder"]
+__all__ = ["divmod", "floor_div", "floor_divide", "fmod", "mod", "remainder"]
 
 
 @method
@@ -33,35 +33,35 @@ def floor_divide(x1: object, x2: object) -> Operand:
     if is_floating(dtype):
         return cast(Operand, apply_composite("FloorDivide", _floor_divide_floats, x, y))
     if dtype.startswith("uint") or (_is_natural(x) and _is_natural(y)):
-        return cast(Operand, apply_op("Div", x, y))
+        return apply("Div", x, y)
     return cast(Operand, apply_composite("FloorDivide", _floor_divide_ints, x, y))
 
 
 def _floor_divide_ints(x: Operand, y: Operand) -> Operand:
-    is_flip = apply_op("Equal", y, -1)  # the smallest integer divided by -1 traps in the processor
-    divisor = apply_op("Where", is_flip, 1, y)
-    quotient = apply_op("Div", x, divisor)
-    rest = apply_op("Sub", x, apply_op("Mul", quotient, divisor))
-    is_apart = apply_op("Xor", apply_op("Less", rest, 0), apply_op("Less", divisor, 0))
-    is_above = apply_op("And", is_apart, apply_op("Not", apply_op("Equal", rest, 0)))
-    floored = apply_op("Sub", quotient, apply_op("Cast", is_above, to=ELEM_TYPES[x.dtype]))
-    return cast(Operand, apply_op("Where", is_flip, apply_op("Neg", x), floored))
+    is_flip = apply("Equal", y, -1)  # the smallest integer divided by -1 traps in the processor
+    divisor = apply("Where", is_flip, 1, y)
+    quotient = apply("Div", x, divisor)
+    rest = apply("Sub", x, apply("Mul", quotient, divisor))
+    is_apart = apply("Xor", apply("Less", rest, 0), apply("Less", divisor, 0))
+    is_above = apply("And", is_apart, apply("Not", apply("Equal", rest, 0)))
+    floored = apply("Sub", quotient, apply("Cast", is_above, to=ELEM_TYPES[x.dtype]))
+    return apply("Where", is_flip, apply("Neg", x), floored)
 
 
 def _floor_divide_floats(x: Operand, y: Operand) -> Operand:
-    rest = apply_op("Mod", x, y, fmod=1)
-    quotient = apply_op("Div", apply_op("Sub", x, rest), y)
-    lowered = apply_op("Where", _is_across(rest, y), apply_op("Sub", quotient, 1.0), quotient)
-    floor = apply_op("Floor", lowered)
-    is_short = apply_op("Greater", apply_op("Sub", lowered, floor), 0.5)
-    rounded = apply_op("Where", is_short, apply_op("Add", floor, 1.0), floor)
-    return cast(Operand, apply_op("Where", apply_op("Equal", y, 0.0), apply_op("Div", x, y), rounded))
+    rest = apply("Mod", x, y, fmod=1)
+    quotient = apply("Div", apply("Sub", x, rest), y)
+    lowered = apply("Where", _is_across(rest, y), apply("Sub", quotient, 1.0), quotient)
+    floor = apply("Floor", lowered)
+    is_short = apply("Greater", apply("Sub", lowered, floor), 0.5)
+    rounded = apply("Where", is_short, apply("Add", floor, 1.0), floor)
+    return apply("Where", apply("Equal", y, 0.0), apply("Div", x, y), rounded)
 
 
 def _is_across(rest: Operand, y: Operand) -> Operand:
     """Where a remainder that has the dividend's sign is not 0 and lies on the other side of 0 than `y`."""
-    is_apart = apply_op("Xor", apply_op("Less", rest, 0), apply_op("Less", y, 0))
-    return cast(Operand, apply_op("And", is_apart, apply_op("Not", apply_op("Equal", rest, 0))))
+    is_apart = apply("Xor", apply("Less", rest, 0), apply("Less", y, 0))
+    return apply("And", is_apart, apply("Not", apply("Equal", rest, 0)))
 
 
 @method
@@ -73,19 +73,22 @@ def mod(x1: object, x2: object) -> Operand:
     x, y = _dividends("mod", x1, x2)
     if is_floating(_dtype(x)):
         return cast(Operand, apply_composite("FloorMod", _mod_floats, x, y))
-    return cast(Operand, apply_op("Mod", x, _without_flip(y)))
+    return apply("Mod", x, _without_flip(y))
 
 
 def _mod_floats(x: Operand, y: Operand) -> Operand:
-    rest = apply_op("Mod", x, y, fmod=1)
-    return cast(Operand, apply_op("Where", _is_across(rest, y), apply_op("Add", rest, y), rest))
+    rest = apply("Mod", x, y, fmod=1)
+    return apply("Where", _is_across(rest, y), apply("Add", rest, y), rest)
 
 
 @method
 def fmod(x1: object, x2: object) -> Operand:
     """The remainder with the sign of the dividend, as C has it: `fmod(-7, 2)` is -1 (ONNX Mod)."""
     x, y = _dividends("fmod", x1, x2)
-    return cast(Operand, apply_op("Mod", x, y if is_floating(_dtype(x)) else _without_flip(y), fmod=1))
+    if is_floating(_dtype(x)):
+        return apply("Mod", x, y, fmod=1)
+    y = _without_flip(y)  # ONNX Runtime computes Mod with fmod=1 in float64
+    return apply("Sub", x, apply("Mul", apply("Div", x, y), y))
 
 
 def divmod(x1: object, x2: object) -> tuple[Operand, Operand]:
@@ -97,7 +100,7 @@ def _without_flip(y: Operand) -> Operand:
     """The divisor of a remainder with 1 for -1, which leaves 0 as well and never traps in the processor."""
     if _dtype(y).startswith("uint") or (isinstance(y, Tensor) and not (y.numpy() == -1).any()):
         return y
-    return cast(Operand, apply_op("Where", apply_op("Equal", y, -1), 1, y))
+    return apply("Where", apply("Equal", y, -1), 1, y)
 
 
 def _dividends(who: str, x1: object, x2: object) -> tuple[Operand, Operand]:

@@ -13,7 +13,7 @@ from symgraph.core.errors import DtypeError, ShapeError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import is_integer
 from symgraph.core.value import Tensor
-from symgraph.ops.kernels import apply
+from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.shape import broadcast_shape, broadcast_to, expand_dims, transpose, unchanged
 from symgraph.ops.sizes import (

@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.core.errors import OpError, ShapeError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.value import Tensor
-from symgraph.ops.kernels import apply, apply_many
+from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.promotion import as_operand, promote
 from symgraph.ops.shape import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape, unchanged
 from symgraph.ops.sizes import (

@@ -5,7 +5,6 @@ The bits are a pure function of a key, a step and a stream, so every provider gi
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from symgraph.core.apply import apply_op

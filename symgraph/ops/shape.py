@@ -12,7 +12,7 @@ from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand, SymbolicTensor, method
 from symgraph.core.types import Dim, format_dims
 from symgraph.core.variable import Variable
-from symgraph.ops.kernels import apply
+from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import (
     Size,

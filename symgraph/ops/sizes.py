@@ -14,7 +14,7 @@ from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import is_integer
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
-from symgraph.ops.kernels import apply
+from symgraph.ops.applying import apply
 from symgraph.ops.promotion import cast_to
 
 Size = int | Operand

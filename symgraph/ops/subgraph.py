@@ -1,0 +1,108 @@
+"""Functions traced into closed subgraphs: the branches of If, the bodies of Loop and Scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symgraph.core.apply import placeholder, record
+from symgraph.core.errors import GraphError
+from symgraph.core.graph import Graph, copy_node
+from symgraph.core.op import find_op
+from symgraph.core.scope import Trace, current_trace, tracing
+from symgraph.core.structure import flatten
+from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.types import TensorType, ValueType
+from symgraph.ops.promotion import as_operand
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a function gave for symbols: its result as it came, the leaves as operands, and when it began."""
+
+    result: Any
+    outputs: tuple[Operand, ...]
+    inputs: tuple[SymbolicTensor, ...]
+    begin: int  # nodes with this serial number or a later one belong to the function
+
+
+def trace_function(function: Callable[..., Any], inputs: Sequence[SymbolicTensor], arguments: Sequence[object],
+                   who: str) -> Traced:
+    """Run `function(*arguments)`, made of the symbols `inputs`, and keep what it returns.
+
+    Errors: `GraphError` where it assigns a variable: that could not be undone or repeated.
+    """
+    begin = Node(find_op("Identity"), (), {}, ()).serial
+    outer = current_trace()
+    inner = Trace()
+    if outer is not None:
+        inner.updates.update(outer.updates)
+    known = dict(inner.updates)
+    with tracing(inner):
+        result = function(*arguments)
+        outputs = tuple(as_operand(leaf) for leaf in flatten(result))
+    for variable, value in inner.updates.items():
+        if known.get(variable) is not value:
+            raise GraphError(f"{who}: the function assigns variable {variable.name!r}; return the new value instead, "
+                             "and assign it after")
+    return Traced(result, outputs, tuple(inputs), begin)
+
+
+def close(traced: Traced, captured: Iterable[SymbolicTensor], name: str,
+          outputs: Sequence[Operand] | None = None) -> Graph:
+    """A graph of what was traced, with placeholders in place of the symbols it has captured.
+
+    Every output is made by a node of the graph, as ONNX wants it, and no two are the same.
+    """
+    mapping: dict[Operand, Operand] = {x: placeholder(x.type, x.name) for x in captured}
+    for node in _inner_nodes(traced):
+        operands = tuple(None if x is None else mapping.get(x, x) for x in node.operands)
+        if any(a is not b for a, b in zip(operands, node.operands, strict=True)):
+            copy = copy_node(node, operands)
+            mapping.update((old, new) for old, new in zip(node.outputs, copy.outputs, strict=True)
+                           if old is not None and new is not None)
+    results: list[Operand] = []
+    inner = {x for node in _inner_nodes(traced) for x in node.outputs}
+    for x in traced.outputs if outputs is None else outputs:
+        result = mapping.get(x, x)
+        if x not in inner or any(result is y for y in results):
+            made = record(find_op("Identity"), (result,), {}, (True,))[0]
+            assert made is not None
+            result = made
+        results.append(result)
+    return Graph(traced.inputs, results, captures=[mapping[x] for x in captured],  # type: ignore[misc]
+                 name=name)
+
+
+def captured_symbols(traced: Traced) -> tuple[SymbolicTensor, ...]:
+    """The symbols of the surrounding graph that the function uses, in the order of first use."""
+    found: dict[SymbolicTensor, None] = {}
+    nodes = _inner_nodes(traced)
+    own = {x for node in nodes for x in node.outputs} | set(traced.inputs)
+    for x in (*(x for node in nodes for x in node.operands), *traced.outputs):
+        if isinstance(x, SymbolicTensor) and x not in own:
+            found.setdefault(x)
+    return tuple(found)
+
+
+def _inner_nodes(traced: Traced) -> tuple[Node, ...]:
+    """The nodes that the function has made and its outputs need, oldest first."""
+    found: set[Node] = set()
+    waiting: list[Operand | None] = list(traced.outputs)
+    while waiting:
+        x = waiting.pop()
+        node = x.node if isinstance(x, SymbolicTensor) else None
+        if node is not None and node.serial >= traced.begin and node not in found:
+            found.add(node)
+            waiting += node.operands
+    return tuple(sorted(found, key=lambda node: node.serial))
+
+
+def merge_types(a: ValueType | None, b: ValueType | None) -> ValueType | None:
+    """What is known of a value that is one or the other, both of one dtype."""
+    if not isinstance(a, TensorType) or not isinstance(b, TensorType):
+        return a if a == b else None
+    if a.shape is None or b.shape is None or len(a.shape) != len(b.shape):
+        return TensorType(a.dtype, None)
+    return TensorType(a.dtype, tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)))
