@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -72,12 +72,12 @@ def _text(data: bytes) -> str | bytes:
         return data
 
 
-@lru_cache(maxsize=None)
+@cache
 def _attribute_kinds(op: Op) -> tuple[Mapping[str, int], frozenset[str]]:
     """Name -> kind of the attributes a schema knows, and the names of those it requires."""
     assert op.schema is not None
     known = op.schema.attributes
-    kinds = {name: AttributeProto.AttributeType.Value(a.type.name) for name, a in known.items()}
+    kinds = {name: AttributeProto.AttributeType.Value(str(a.type).rpartition(".")[2]) for name, a in known.items()}
     return kinds, frozenset(name for name, a in known.items() if a.required)
 
 
@@ -149,7 +149,7 @@ def _filled(node: NodeProto, given: Mapping[str, AttributeProto], absent: set[st
 def write_attribute(name: str, value: Any, op: Op) -> AttributeProto:
     """An attribute that is not a graph, as a file has it."""
     kind = _attribute_kinds(op)[0].get(name) if op.schema is not None else None
-    proto = AttributeProto(name=name, type=kind)
+    proto = AttributeProto(name=name, type=kind)  # type: ignore[arg-type]
     match kind:
         case AttributeProto.INT:
             proto.i = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import onnx
 from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper
@@ -129,7 +129,8 @@ def check_operators(model: ModelProto, opsets: Mapping[str, int], domains: Seque
 def _objection(key: tuple[str, str, int], allowed: set[str]) -> str | None:
     domain, name, opset = key
     if domain not in allowed:
-        return f"only operators of {' and '.join(repr(d) if d else 'the standard domain' for d in sorted(allowed))} are loaded"
+        known = " and ".join(repr(d) if d else "the standard domain" for d in sorted(allowed))
+        return f"only operators of {known} are loaded"
     if opset == 0:
         return f"the file declares no opset of domain {domain!r}"
     if not is_known(name, domain):
@@ -141,7 +142,7 @@ def _objection(key: tuple[str, str, int], allowed: set[str]) -> str | None:
     return "it was withdrawn in this opset" if is_deprecated(op) else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def is_deprecated(op: Op) -> bool:
     """Whether the schema only says that the operator is gone."""
     return op.schema is not None and bool(op.schema.deprecated)
@@ -155,7 +156,8 @@ def check_functions(model: ModelProto, limits: Limits, who: str) -> None:
     if not model.functions:
         return
     if len(model.functions) > limits.functions:
-        raise LimitError(f"{who}: {len(model.functions)} local functions, the limit is {limits.functions} (Limits.functions)")
+        raise LimitError(f"{who}: {len(model.functions)} local functions, the limit is {limits.functions} "
+                         "(Limits.functions)")
     functions: dict[FunctionKey, FunctionProto] = {}
     for f in model.functions:
         if function_key(f) in functions:
@@ -175,7 +177,7 @@ def check_functions(model: ModelProto, limits: Limits, who: str) -> None:
     if depths[deepest] > limits.function_depth:
         raise LimitError(f"{who}: the calls below function {deepest[1]!r} are {depths[deepest]} deep, "
                          f"the limit is {limits.function_depth} (Limits.function_depth)")
-    total = sum(sizes[function_key(n)] for n in walk_protos(model.graph.node, limits, who) if function_key(n) in functions)
+    total = sum(sizes.get(function_key(node), 0) for node in walk_protos(model.graph.node, limits, who))
     if total > limits.inlined_nodes:
         shown = str(total) if total < 10**18 else f"about 2**{total.bit_length() - 1}"
         raise LimitError(f"{who}: its function calls stand for {shown} nodes, the limit is {limits.inlined_nodes} "

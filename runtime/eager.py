@@ -47,11 +47,11 @@ class KernelFallbackWarning(UserWarning):
 class Kernel:
     """A compiled graph without weights that change: a session of one thread, and one of many for large inputs."""
 
-    __slots__ = ("_threaded", "graph", "inputs", "outputs", "run", "types")
+    __slots__ = ("_threaded", "graph", "outputs", "run", "slots", "types")
 
-    def __init__(self, graph: Graph, run: Run | None = None) -> None:
+    def __init__(self, graph: Graph, slots: Sequence[str], run: Run | None = None) -> None:
         self.graph = graph
-        self.inputs = list(graph.input_names)
+        self.slots = slots  # the input name of each operand, also of those that are absent
         self.outputs = list(graph.output_names)
         self.types = [x.type for x in graph.outputs]
         self._threaded: Run | None = run
@@ -102,11 +102,11 @@ def evaluate_op(op: Op, operands: Operands, attributes: Mapping[str, Any],
     kernel = _KERNELS.get(key)
     if kernel is None:
         kernel = _keep(key, _op_kernel(op, operands, attributes, wanted))
-    arrays = [x.numpy() for x in operands if x is not None]  # type: ignore[attr-defined]
-    size = 0
-    for array in arrays:
-        size += array.size
-    feeds = dict(zip(kernel.inputs, arrays))  # noqa: B905 lengths are equal, and this line runs at every op
+    feeds, size = {}, 0
+    for name, x in zip(kernel.slots, operands):  # noqa: B905 lengths are equal, and microseconds count
+        if x is not None:
+            feeds[name] = array = x.numpy()  # type: ignore[attr-defined]
+            size += array.size
     try:
         if size < LARGE:
             results = kernel.run(kernel.outputs, feeds, None)
@@ -116,8 +116,8 @@ def evaluate_op(op: Op, operands: Operands, attributes: Mapping[str, Any],
         raise
     except Exception as error:
         raise _op_error(op, operands, attributes, wanted, error) from None
-    if len(wanted) == 1:
-        return (wrap(results[0]),)
+    if len(results) == len(wanted):
+        return tuple([Tensor(x) if type(x) is np.ndarray else wrap(x) for x in results])
     found = iter(results)
     return tuple([wrap(next(found)) if w else None for w in wanted])
 
@@ -146,9 +146,9 @@ def evaluate_graph(graph: Graph, operands: tuple[Operand, ...]) -> tuple[Any, ..
         legal = legalize(graph)
         if missing_kernels(legal):
             return bind(graph, operands)
-        kernel = _keep(key, Kernel(legal))
+        kernel = _keep(key, Kernel(legal, legal.input_names))
     arrays = [x.numpy() for x in operands]  # type: ignore[attr-defined]
-    feeds = dict(zip(kernel.inputs, arrays, strict=True))
+    feeds = dict(zip(kernel.slots, arrays, strict=True))
     try:
         if sum([x.size for x in arrays]) < LARGE:
             results = kernel.run(kernel.outputs, feeds, None)
@@ -197,7 +197,7 @@ def _op_kernel(op: Op, operands: Operands, attributes: Mapping[str, Any], wanted
     if missing_kernels(legal):
         return _reference_kernel(op, operands, graph)
     try:
-        return Kernel(legal)
+        return Kernel(legal, _slots(operands))
     except UnsupportedOpError:
         return _reference_kernel(op, operands, graph)
     except SymgraphError as error:
@@ -208,10 +208,15 @@ def one_node(op: Op, operands: Operands, attributes: Mapping[str, Any], wanted: 
     """The graph of one node for values of these dtypes and any shape."""
     check_count(op, operands)
     types = infer_types(op, operands, attributes, len(wanted))
-    inputs = [None if x is None else placeholder(_open(x.type), f"i{i}") for i, x in enumerate(operands)]
+    inputs = [None if x is None else placeholder(_open(x.type), name)
+              for name, x in zip(_slots(operands), operands, strict=True)]
     node = Node(op, tuple(inputs), attributes, tuple(map(_open, types)), layer=(), source=("", 0),
                 absent=frozenset(i for i, w in enumerate(wanted) if not w))
     return Graph([x for x in inputs if x is not None], [x for x in node.outputs if x is not None], name=op.name)
+
+
+def _slots(operands: Operands) -> tuple[str, ...]:
+    return tuple(f"i{i}" for i in range(len(operands)))
 
 
 def _open(value_type: ValueType | None) -> ValueType | None:
@@ -247,7 +252,7 @@ def _reference_kernel(op: Op, operands: Operands, graph: Graph) -> Kernel:
         results = evaluator.run(list(names), {k: np.array(v) for k, v in feeds.items()})
         return [x if dtype is None else np.array(x, dtype) for x, dtype in zip(results, dtypes, strict=True)]
 
-    return Kernel(graph, run)
+    return Kernel(graph, _slots(operands), run)
 
 
 def _op_error(op: Op, operands: Operands, attributes: Mapping[str, Any], wanted: tuple[bool, ...],

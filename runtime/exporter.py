@@ -77,9 +77,11 @@ def to_model(graph: Graph, *, opset: int | None = None, ir_version: int | None =
 def _check_not_newer(graph: Graph, opset: int) -> None:
     limit = max(DEFAULT_OPSETS[""], graph.opsets.get("", 0))
     if opset > limit:
-        newer = sorted({f"{op} (opset {op.version})" for op in graph_ops(graph) if not op.domain and op.version > limit})
-        raise UnsupportedOpError(f"graph {graph.name!r} uses {', '.join(newer)}, but is exported with opset {limit} "
-                                 f"so that ONNX Runtime 1.20 can load it; give opset={opset} to export it for newer ones")
+        standard = [op for op in graph_ops(graph) if not op.domain]
+        newer = sorted({f"{op} (opset {op.version})" for op in standard if op.version > limit})
+        raise UnsupportedOpError(
+            f"graph {graph.name!r} uses {', '.join(newer)}, but is exported with opset {limit} "
+            f"so that ONNX Runtime 1.20 can load it; give opset={opset} to export it for newer ones")
 
 
 def _ir_version(imports: list[OperatorSetIdProto]) -> int:
@@ -147,7 +149,8 @@ def _clear_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
-            raise ResourceError(f"{target} was not saved ({error.strerror}); what was there before is unchanged") from error
+            raise ResourceError(
+                f"{target} was not saved ({error.strerror}); what was there before is unchanged") from error
         raise
 
 
@@ -199,7 +202,8 @@ def _data_files_of(target: Path) -> list[Path]:
         model.ParseFromString(target.read_bytes())
     except (DecodeError, OSError):
         return []
-    used = {entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"}
+    entries = (entry for tensor in model.graph.initializer for entry in tensor.external_data)
+    used = {entry.value for entry in entries if entry.key == "location"}
     return [path for path in candidates if path.name in used]
 
 

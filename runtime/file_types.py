@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto, shape_inference
+from onnx import (
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    TensorProto,
+    TypeProto,
+    shape_inference,
+)
 
 from symgraph.core.op import Op
 from symgraph.core.types import (
@@ -87,7 +96,7 @@ def _without_weights(parsed: ParsedGraph) -> GraphProto:
 
 def _node_without_weights(node: ParsedNode) -> NodeProto:
     proto = node.proto
-    copy = NodeProto(op_type=proto.op_type, domain=proto.domain, name=proto.name, input=proto.input, output=proto.output)
+    copy = NodeProto(op_type=proto.op_type, domain=proto.domain, input=proto.input, output=proto.output)
     for attribute in proto.attribute:
         graphs = node.graphs.get(attribute.name)
         if graphs is None:
@@ -106,7 +115,7 @@ def _is_small(tensor: TensorProto) -> bool:
     dtype = DTYPE_NAMES.get(tensor.data_type, "")
     if tensor.data_location == TensorProto.EXTERNAL or not (is_integer(dtype) or dtype in ("float32", "float64")):
         return False
-    return math.prod(tensor.dims) <= (MAX_DATA if is_integer(dtype) else 8)
+    return bool(math.prod(tensor.dims) <= (MAX_DATA if is_integer(dtype) else 8))
 
 
 def _declare(graph: GraphProto, name: str, tensor: TensorProto) -> None:
@@ -117,9 +126,9 @@ def _declare(graph: GraphProto, name: str, tensor: TensorProto) -> None:
         info.type.tensor_type.shape.dim.add(dim_value=dim)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _onnx_name(dtype: str) -> str:
-    return TensorProto.DataType.Name(ELEM_TYPES[dtype]).lower()
+    return str(TensorProto.DataType.Name(ELEM_TYPES[dtype])).lower()
 
 
 def onnx_type_name(value_type: ValueType | None) -> str | None:

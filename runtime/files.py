@@ -1,4 +1,4 @@
-"""Model files: telling what a file is, mapping the data beside it, and writing so that a failure leaves the old file."""
+"""Model files: what a file is, mapping the data beside it, and writing so that a failure leaves the old file."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class ExternalFiles:
         offset = self._number(tensor, "offset", entries.get("offset", "0"))
         length = self._number(tensor, "length", entries.get("length", str(size)))
         if length != size:
-            raise FormatError(f"{self.who}: tensor {tensor.name!r} takes {size} bytes, its external data gives {length}")
+            raise FormatError(f"{self.who}: tensor {tensor.name!r} takes {size} bytes, its external data has {length}")
         mapped = self._map(location, tensor.name)
         if offset + length > len(mapped):
             raise FormatError(f"{self.who}: tensor {tensor.name!r} wants the bytes {offset} to {offset + length} of "
@@ -203,7 +203,7 @@ class ExternalFiles:
         position = bisect_left(ranges, (start, stop, ""))
         for other in ranges[max(position - 1, 0):position + 1]:
             if other[:2] != (start, stop) and other[0] < stop and start < other[1]:
-                raise FormatError(f"{self.who}: tensors {other[2]!r} and {name!r} overlap in the external data {location!r}")
+                raise FormatError(f"{self.who}: tensors {other[2]!r} and {name!r} overlap in the file {location!r}")
         if start < stop and (position == len(ranges) or ranges[position][:2] != (start, stop)):
             insort(ranges, (start, stop, name))
 
@@ -227,7 +227,7 @@ class ExternalFiles:
             descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
             raise FormatError(f"{what}: {error.strerror}") from None
-        with open(descriptor, "rb") as file:
+        with open(descriptor, "rb"):
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise UnsafeModelError(f"{what}, which is not a regular file")

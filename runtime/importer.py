@@ -165,7 +165,7 @@ class _Reader:
 
     def _constant(self, proto: NodeProto, *, is_main: bool) -> Tensor:
         if len(proto.attribute) != 1:
-            raise OpError(f"{self.who}: {describe_node(proto)} has {len(proto.attribute)} attributes, expected one value")
+            raise OpError(f"{self.who}: {describe_node(proto)} has {len(proto.attribute)} attributes, expected one")
         attribute = proto.attribute[0]
         if attribute.type == AttributeProto.SPARSE_TENSOR:
             array = read_sparse(attribute.sparse_tensor, self.files, self.limits)
@@ -259,8 +259,9 @@ class _Reader:
         if node.graphs:
             raise UnsupportedOpError(f"{self.who}: {describe_node(proto)} gives a graph to a local function")
         if len(proto.input) > len(function.input) or len(proto.output) > len(function.output):
-            raise GraphError(f"{self.who}: {describe_node(proto)} has {len(proto.input)} inputs and {len(proto.output)} "
-                             f"outputs, its function {len(function.input)} and {len(function.output)}")
+            raise GraphError(
+                f"{self.who}: {describe_node(proto)} has {len(proto.input)} inputs and {len(proto.output)} outputs, "
+                f"its function {len(function.input)} and {len(function.output)}")
         inputs = self._inputs(proto, env)
         types = tuple(x.type for x in inputs if x is not None)
         attributes = {a.name: read_attribute(a, self.files, self.limits) for a in proto.attribute}

@@ -1,4 +1,4 @@
-"""The names in a file resolved: nodes in an order in which they can run, and what each subgraph takes from around it."""
+"""The names in a file resolved: nodes in an order in which they can run, and what subgraphs take from around."""
 
 from __future__ import annotations
 
@@ -102,14 +102,15 @@ def _makers(nodes: Sequence[NodeProto], given: set[str], who: str) -> dict[str, 
             if not name:
                 continue
             if name in given:
-                raise GraphError(f"{who}: {describe_node(node)} makes {name!r}, which is an input or an initializer too")
+                raise GraphError(f"{who}: {describe_node(node)} makes {name!r}, which is an input or initializer too")
             if makers.setdefault(name, index) != index or list(node.output).count(name) > 1:
                 raise GraphError(f"{who}: the value {name!r} is made twice, by "
                                  f"{describe_node(nodes[makers[name]])} and by {describe_node(node)}")
     return makers
 
 
-def _free_names(proto: GraphProto, nodes: list[ParsedNode], given: set[str], makers: Mapping[str, int]) -> dict[str, str]:
+def _free_names(proto: GraphProto, nodes: list[ParsedNode], given: set[str], makers: Mapping[str, int],
+                ) -> dict[str, str]:
     free: dict[str, str] = {}
     for node in nodes:
         for name in node.reads:

@@ -83,7 +83,8 @@ def _from_field(who: str, proto: TensorProto, dtype: str, dims: tuple[int, ...],
     if PACKED_BITS.get(dtype, 8) < 6:
         expected = stored_bytes(dtype, count)
     if stored != expected:
-        raise FormatError(f"{who} has the dims {list(dims)} of {dtype}, which take {expected} entries, it holds {stored}")
+        raise FormatError(
+            f"{who} has the dims {list(dims)} of {dtype}, which take {expected} entries, it holds {stored}")
     try:
         if dtype == "string":
             array: Array = np.empty(count, object)
@@ -108,9 +109,10 @@ def read_sparse(proto: SparseTensorProto, files: ExternalFiles, limits: Limits) 
     if size > limits.sparse_bytes:
         raise LimitError(f"{who} has the dims {list(dims)}, which takes {size} bytes; "
                          f"the limit is {limits.sparse_bytes} (Limits.sparse_bytes)")
-    if indices.dtype != np.int64 or values.ndim != 1 or indices.shape not in ((values.size,), (values.size, len(dims))):
-        raise FormatError(f"{who} of {len(dims)} dims has values of shape {values.shape} and {indices.dtype} indices of "
-                          f"shape {indices.shape}")
+    shapes = (values.size,), (values.size, len(dims))
+    if indices.dtype != np.int64 or values.ndim != 1 or indices.shape not in shapes:
+        raise FormatError(f"{who} of {len(dims)} dims has values of shape {values.shape} and "
+                          f"{indices.dtype} indices of shape {indices.shape}")
     bounds = np.array(dims if indices.ndim == 2 else math.prod(dims), np.int64)
     if (indices < 0).any() or (indices >= bounds).any():
         raise FormatError(f"{who} has indices outside of its dims {list(dims)}")

@@ -25,7 +25,7 @@ Names = MutableMapping[Operand, str]
 
 
 def is_function(node: Node) -> bool:
-    """Whether a node is written as a call of a local function: it has a body, without weights, and a domain of its own."""
+    """Whether a node is written as a call of a local function: its body has no weights, its domain is its own."""
     return node.body is not None and node.op.domain != DOMAIN and not node.body.variables
 
 
@@ -92,7 +92,7 @@ class ModelWriter:
         assert body is not None
         names = _within(outer, (*body.inputs, *body.captures),
                         [outer[x] for x in node.operands if x is not None])
-        wanted = dict(zip(body.outputs, node.outputs, strict=True))
+        wanted: dict[Operand, SymbolicTensor | None] = dict(zip(body.outputs, node.outputs, strict=True))
         prefix = next((outer[x] for x in node.outputs if x is not None), node.op.name)
         for x in _made(body):
             made = wanted.get(x)
@@ -130,7 +130,7 @@ class ModelWriter:
             names[x] = self._fresh(own[x])
         proto = GraphProto(name=graph.name, input=[_value_info(names[x], x.type) for x in graph.inputs])
         self._nodes(proto, graph, names, frozenset(names[x] for x in graph.outputs))
-        made = set(_made(graph)) | set(graph.inputs)
+        made: set[Operand] = {*_made(graph), *graph.inputs}
         for x in graph.outputs:
             name = names[x]
             if x in made:
@@ -148,7 +148,7 @@ class ModelWriter:
         found = self.calls.get(body)
         if found is None:
             proto = self._function_proto(body)
-            content = node.op.domain.encode() + b"\0" + node.op.name.encode() + b"\0" + proto.SerializeToString(deterministic=True)
+            content = f"{node.op}\0".encode() + proto.SerializeToString(deterministic=True)
             found = self.contents.get(content)
             if found is None:
                 found = (node.op.domain, self._function_name(node.op.domain, node.op.name))
@@ -175,7 +175,7 @@ class ModelWriter:
             write_tensor(value.t, leaf.numpy(), names[leaf])
             proto.node.add(op_type="Constant", output=[names[leaf]], attribute=[value])
         self._nodes(proto, body, names, frozenset())
-        made = set(_made(body))
+        made: set[Operand] = set(_made(body))
         for x, wanted in zip(body.outputs, body.output_names, strict=True):
             name = names[x]
             if x in made:
@@ -184,7 +184,8 @@ class ModelWriter:
                 name = self._fresh(wanted)
                 proto.node.append(helper.make_node("Identity", [names[x]], [name]))
             proto.output.append(name)
-        proto.opset_import.extend(helper.make_opsetid(domain, self.opsets.get(domain, 1)) for domain in sorted(self.domains))
+        imports = ((domain, self.opsets.get(domain, 1)) for domain in sorted(self.domains))
+        proto.opset_import.extend(helper.make_opsetid(*entry) for entry in imports)
         self.taken, self.domains = outside, self.domains | domains
         return proto
 

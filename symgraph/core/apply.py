@@ -23,6 +23,8 @@ from symgraph.core.variable import Variable
 Evaluator = Callable[[Op, tuple[Operand | None, ...], Mapping[str, Any], tuple[bool, ...]], tuple[Any, ...]]
 
 _EVALUATORS: list[Evaluator] = []
+_ONE = (True,)
+_ONLY_TENSORS = {Tensor}
 
 
 def register_evaluator(evaluator: Evaluator) -> None:
@@ -43,9 +45,12 @@ def apply_op(op: str | Op, *inputs: object, outputs: int | Sequence[bool] = 1, *
     """
     if isinstance(op, str):
         op = find_op(op)
-    wanted = (True,) * outputs if isinstance(outputs, int) else tuple(outputs)
-    operands = as_operands(op, inputs)
+    wanted = _ONE if outputs == 1 else (True,) * outputs if isinstance(outputs, int) else tuple(outputs)
     checked = check_attributes(op, attributes)
+    if set(map(type, inputs)) == _ONLY_TENSORS:  # the common case of eager mode, where microseconds count
+        results = evaluate_op(op, inputs, checked, wanted)  # type: ignore[arg-type]
+        return results[0] if len(wanted) == 1 else results
+    operands = as_operands(op, inputs)
     if any(isinstance(x, SymbolicTensor) for x in operands) or (
             current_trace() is not None and any(isinstance(x, Variable) for x in operands)):
         results = record(op, operands, checked, wanted)

@@ -78,6 +78,16 @@ class Op:
             return ()
         return tuple((p.type_str, frozenset(p.types)) for p in self.schema.inputs)
 
+    @cached_property
+    def attribute_kinds(self) -> Mapping[str, OpSchema.AttrType]:
+        """The attributes the schema knows, and what kind of value each takes."""
+        return {} if self.schema is None else {name: a.type for name, a in self.schema.attributes.items()}
+
+    @cached_property
+    def required_attributes(self) -> tuple[str, ...]:
+        """The attributes that must be given."""
+        return () if self.schema is None else tuple(n for n, a in self.schema.attributes.items() if a.required)
+
     def constraint(self, index: int) -> tuple[str, frozenset[str]]:
         """The constraint of input `index`; a variadic last input repeats."""
         known = self.input_constraints
@@ -130,6 +140,8 @@ def is_known(name: str, domain: str) -> bool:
     return (canonical_domain(domain), name) in _history()
 
 
+_NO_ATTRIBUTES: Mapping[str, object] = MappingProxyType({})
+
 _KINDS: dict[OpSchema.AttrType, type | tuple[type, ...]] = {
     OpSchema.AttrType.INT: int,
     OpSchema.AttrType.FLOAT: float,
@@ -149,17 +161,18 @@ def check_attributes(op: Op, given: Mapping[str, object]) -> Mapping[str, object
 
     Errors: `OpError` for a name, a kind or a missing value the schema does not allow.
     """
+    if not given and not op.required_attributes:
+        return _NO_ATTRIBUTES
     attributes = {name: value for name, value in given.items() if value is not None}
-    schema = op.schema
-    if schema is None:
+    if op.schema is None:
         return MappingProxyType(attributes)
-    known = schema.attributes
+    known = op.attribute_kinds
     for name, value in attributes.items():
         if name not in known:
             raise OpError(f"{op}: no attribute {name!r}; {nearest(name, known)}")
-        attributes[name] = _check_attribute(op, name, value, known[name].type)
-    for name, attribute in known.items():
-        if attribute.required and name not in attributes:
+        attributes[name] = _check_attribute(op, name, value, known[name])
+    for name in op.required_attributes:
+        if name not in attributes:
             raise OpError(f"{op}: attribute {name!r} is required")
     return MappingProxyType(attributes)
 

@@ -45,7 +45,7 @@ class Tensor(Operand):
         if isinstance(array, np.ndarray):
             value_type = value_type or _value_type(array.dtype, array.shape)
             self._size = array.nbytes
-            array.flags.writeable = False
+            array.setflags(write=False)
         else:
             assert value_type is not None and value_type.shape is not None
             self._size = numpy_dtype(value_type.dtype).itemsize * _product(value_type.shape)
@@ -60,10 +60,10 @@ class Tensor(Operand):
 
     def numpy(self) -> Array:
         """The value as a NumPy array that cannot be written to; `np.array(x)` makes one that can."""
-        buffer = self.buffer
+        buffer = self._buffer
         if isinstance(buffer, np.ndarray):
             return buffer
-        array = buffer.numpy()
+        array = self.buffer.numpy()
         array.flags.writeable = False
         return array
 

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.core.tensor import Operand
-from symgraph.layers import activations
 from symgraph.layers.checked import CheckedLayer
-from symgraph.ops.activations import elu, leaky_relu, softmax
+from symgraph.ops.activations import elu, leaky_relu, relu, softmax
 from symgraph.ops.applying import apply
-from symgraph.ops.arithmetic import multiply, subtract
+from symgraph.ops.arithmetic import multiply
 from symgraph.ops.casting import cast
 from symgraph.ops.comparison import greater
-from symgraph.ops.mathematics import exp
-from symgraph.ops.reductions import max, sum
 
 __all__ = ["ELU", "Activation", "LeakyReLU", "PReLU", "ReLU", "Softmax", "ThresholdedReLU"]
 
@@ -51,7 +48,7 @@ class ReLU(CheckedLayer):
         self.threshold = threshold
 
     def call(self, inputs: Operand) -> Operand:
-        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
+        return relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
 
 class LeakyReLU(CheckedLayer):
@@ -77,8 +74,9 @@ class PReLU(CheckedLayer):
 
     min_ndim = 1
 
-    def __init__(self, alpha_initializer: object = "zeros", alpha_regularizer: object = None,
-                 alpha_constraint: object = None, shared_axes: int | Sequence[int] | None = None, **options: Any) -> None:
+    def __init__(
+            self, alpha_initializer: object = "zeros", alpha_regularizer: object = None,
+            alpha_constraint: object = None, shared_axes: int | Sequence[int] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.alpha_initializer = alpha_initializer
         self.alpha_regularizer = alpha_regularizer
@@ -119,11 +117,7 @@ class Softmax(CheckedLayer):
         self.axis = axis
 
     def call(self, inputs: Operand) -> Operand:
-        if isinstance(self.axis, int):
-            return softmax(inputs, self.axis)
-        axes = tuple(self.axis)
-        powers = exp(subtract(inputs, max(inputs, axis=axes, keepdims=True)))
-        return powers / sum(powers, axis=axes, keepdims=True)
+        return softmax(inputs, self.axis)
 
 
 class ThresholdedReLU(CheckedLayer):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from symgraph.core.errors import LayerError, nearest
-from symgraph.core.tensor import Operand
-from symgraph.ops import activations as ops
 from symgraph.ops.activations import (
     celu,
     elu,
+    exponential,
+    gelu,
     glu,
     hard_shrink,
     hard_sigmoid,
@@ -18,8 +18,11 @@ from symgraph.ops.activations import (
     hard_swish,
     hard_tanh,
     leaky_relu,
+    linear,
     log_sigmoid,
     log_softmax,
+    mish,
+    relu,
     relu6,
     selu,
     sigmoid,
@@ -36,11 +39,6 @@ from symgraph.ops.activations import (
     tanh_shrink,
     threshold,
 )
-from symgraph.ops.arithmetic import minimum, multiply, subtract
-from symgraph.ops.comparison import greater_equal
-from symgraph.ops.indexing import where
-from symgraph.ops.mathematics import exp as exponential
-from symgraph.ops.promotion import as_operand
 from symgraph.ops.trigonometry import tanh
 
 __all__ = [
@@ -51,34 +49,6 @@ __all__ = [
 ]
 
 Activation = Callable[..., Any]
-
-
-def linear(x: object) -> Operand:
-    """`x` itself."""
-    return as_operand(x)
-
-
-def relu(x: object, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Operand:
-    """`max(x, 0)`; in general `x` from `threshold` on, below it `negative_slope * (x - threshold)`, at most `max_value`.
-
-    >>> import symgraph as sg
-    >>> sg.activations.relu(sg.tensor([-1.0, 2.0, 9.0]), max_value=6.0).tolist()
-    [0.0, 2.0, 6.0]
-    """
-    if threshold:
-        x = as_operand(x)
-        below = multiply(subtract(x, threshold), negative_slope)
-        y = where(greater_equal(x, threshold), x, below)
-    elif negative_slope:
-        y = leaky_relu(x, negative_slope)
-    else:
-        y = ops.relu(x)
-    return y if max_value is None else minimum(y, max_value)  # type: ignore[return-value]
-
-
-def gelu(x: object, approximate: bool = False) -> Operand:
-    """`x * Phi(x)`, `Phi` the standard normal distribution function; `approximate` takes the one with tanh for it."""
-    return ops.gelu(x, approximate=approximate)
 
 
 def get(identifier: object) -> Activation:
@@ -103,7 +73,10 @@ def get(identifier: object) -> Activation:
 
 
 def serialize(activation: Activation) -> str:
-    """The name of an activation function, which `get` takes."""
+    """The name of an activation function, which `get` takes.
+
+    Errors: `LayerError` for a function that is not one of these.
+    """
     for name, function in _BY_NAME.items():
         if function is activation:
             return name
@@ -111,7 +84,10 @@ def serialize(activation: Activation) -> str:
 
 
 def deserialize(config: object) -> Activation:
-    """The activation of a name, or of what Keras writes for one: `{"class_name": "function", "config": "relu"}`."""
+    """The activation of a name, or of what Keras writes for one: `{"class_name": "function", "config": "relu"}`.
+
+    Errors: `LayerError` with the nearest names there are.
+    """
     if not isinstance(config, Mapping):
         return get(config)
     name = config.get("class_name")
@@ -119,12 +95,11 @@ def deserialize(config: object) -> Activation:
         return get(config.get("config"))
     from symgraph.layers import activation as layers
 
-    cls = getattr(layers, str(name), None)
-    if cls is None:
+    if name not in layers.__all__:
         raise LayerError(f"no activation layer {name!r}; {nearest(str(name), layers.__all__)}")
-    layer: Activation = cls.from_config(config.get("config") or {})
+    layer: Activation = getattr(layers, str(name)).from_config(config.get("config") or {})
     return layer
 
 
-_NOT_FUNCTIONS = {"get", "serialize", "deserialize"}
-_BY_NAME: dict[str, Activation] = {name: globals()[name] for name in __all__ if name not in _NOT_FUNCTIONS}
+_BY_NAME: dict[str, Activation] = {
+    name: globals()[name] for name in __all__ if name not in ("deserialize", "get", "serialize")}

@@ -9,7 +9,6 @@ from symgraph.core.tensor import Operand
 from symgraph.layers.checked import SpatialLayer
 from symgraph.ops.arithmetic import add
 from symgraph.ops.convolution import conv
-from symgraph.ops.rearranging import pad
 from symgraph.ops.shape import reshape
 
 __all__ = ["Conv1D", "Conv2D", "Conv3D"]
@@ -93,12 +92,8 @@ class Conv(ConvolutionLayer):
         self.add_bias(self.filters)
 
     def call(self, inputs: Operand) -> Any:
-        padding = self.padding
-        if padding == "causal":
-            past = self.dilation_rate[0] * (self.kernel_size[0] - 1)
-            widths = [(past, 0) if axis in self.spatial_axes else (0, 0) for axis in range(3)]
-            inputs, padding = pad(inputs, widths), "valid"
-        return self.activated(conv(inputs, self.kernel, self.strides, padding, self.data_format, self.dilation_rate))
+        return self.activated(
+            conv(inputs, self.kernel, self.strides, self.padding, self.data_format, self.dilation_rate))
 
 
 class Conv1D(Conv):

@@ -12,7 +12,7 @@ from symgraph.layers.layer import Layer
 from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import add
 from symgraph.ops.casting import cast
-from symgraph.ops.linear import matmul
+from symgraph.ops.linalg import matmul
 
 __all__ = ["Dense", "Embedding", "Identity", "Lambda"]
 

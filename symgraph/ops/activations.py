@@ -13,7 +13,7 @@ from symgraph.core.tensor import Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.promotion import as_operand, cast_to
-from symgraph.ops.sizes import as_axes, as_axis, dimension, ints, vector
+from symgraph.ops.sizes import as_axes, as_axis, dimension, ints, plus, vector
 
 __all__ = [
     "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
@@ -308,8 +308,8 @@ def _sparsemax_body(x: Operand, *, axis: int) -> Operand:
     size = dimension(x, axis)
     ordered = apply_many("TopK", x, vector([size]), axis=axis, outputs=2)[0]
     sums = apply("CumSum", ordered, np.int64(axis))
-    count = apply("Range", np.int64(1), apply("Add", np.int64(1), size if isinstance(size, Operand) else np.int64(size)),
-                  np.int64(1))
+    end = plus(size, 1)
+    count = apply("Range", np.int64(1), end if isinstance(end, Operand) else np.int64(end), np.int64(1))
     count = cast_to(apply("Reshape", count, ints(*(-1 if a == axis else 1 for a in range(x.ndim)))), x.dtype)
     supported = apply("Greater", apply("Add", apply("Mul", count, ordered), 1), sums)
     largest = apply("ReduceMax", apply("Where", supported, count, as_operand(0.0, x.dtype)), ints(axis))

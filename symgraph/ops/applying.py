@@ -10,12 +10,12 @@ from symgraph.core.tensor import Operand
 __all__ = ["apply", "apply_many"]
 
 
-def apply(name: str, *inputs: object, **attributes: object) -> Operand:
+def apply(name: str, *inputs: object, **attributes: Any) -> Operand:
     """The first output of an ONNX operator."""
     return cast(Operand, apply_op(name, *inputs, **attributes))
 
 
-def apply_many(name: str, *inputs: object, outputs: int, **attributes: object) -> tuple[Any, ...]:
+def apply_many(name: str, *inputs: object, outputs: int, **attributes: Any) -> tuple[Any, ...]:
     """All outputs of an ONNX operator, one included."""
     results = apply_op(name, *inputs, outputs=outputs, **attributes)
     return results if isinstance(results, tuple) else (results,)

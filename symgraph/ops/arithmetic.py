@@ -12,9 +12,9 @@ from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to, promote, promote_to_float
 
 __all__ = [
-    "abs", "absolute", "add", "angle", "conj", "conjugate", "copysign", "div", "divide", "divide_no_nan", "fabs", "fmax",
-    "fmin", "heaviside", "hypot", "imag", "ldexp", "maximum", "minimum", "mul", "multiply", "neg", "negative", "positive",
-    "real", "reciprocal", "sign", "signbit", "square", "squared_difference", "sub", "subtract", "true_divide",
+    "abs", "absolute", "add", "angle", "conj", "conjugate", "copysign", "div", "divide", "divide_no_nan", "fabs",
+    "fmax", "fmin", "heaviside", "hypot", "imag", "ldexp", "maximum", "minimum", "mul", "multiply", "neg", "negative",
+    "positive", "real", "reciprocal", "sign", "signbit", "square", "squared_difference", "sub", "subtract", "true_divide",
 ]
 
 

@@ -55,7 +55,8 @@ def as_scalar_condition(pred: object, who: str) -> Operand:
     x = cast_to(as_operand(pred), "bool")
     if isinstance(x.type, TensorType) and x.type.shape not in (None, ()):
         if any(d != 1 for d in x.shape):
-            raise ShapeError(f"{who}: the condition must be a scalar, got {x.type}; sg.where chooses element by element")
+            raise ShapeError(f"{who}: the condition must be a scalar, got {x.type}; "
+                             "sg.where chooses element by element")
         x = apply("Squeeze", x)
     return x
 

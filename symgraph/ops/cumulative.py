@@ -11,8 +11,8 @@ from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
 from symgraph.ops.joining import concat
 from symgraph.ops.promotion import as_operand, cast_to, promote
-from symgraph.ops.shape import moveaxis, ravel, unchanged
-from symgraph.ops.sizes import INT64_MAX, as_axis, dimensions, ints, vector
+from symgraph.ops.shape import ravel, reshape, unchanged
+from symgraph.ops.sizes import INT64_MAX, as_axis, dimension, dimensions, ints, times, vector
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff"]
 
@@ -67,34 +67,26 @@ def _running(x: object, axis: int | None, dtype: object, who: str) -> tuple[Oper
 
 
 def _scanned(name: str, op: str, x: Operand, axis: int) -> Operand:
-    """An associative `op` over all beginnings: by doubling where the size is known, else one by one (ONNX Scan)."""
-    size = x.shape[axis]
-    if not isinstance(size, int):
-        return _one_by_one(op, x, axis)
-    return x if size < 2 else apply_composite(name, _doubling, x, op=op, axis=axis, size=size)  # type: ignore[no-any-return]
+    result: Operand = apply_composite(name, _doubled, x, op=op, axis=axis)
+    return result
 
 
-def _doubling(x: Operand, *, op: str, axis: int, size: int) -> Operand:
-    """After step k every element is combined with the 2^k - 1 before it."""
-    reach = 1
-    while reach < size:
-        head = apply("Slice", x, ints(0), ints(reach), ints(axis))
-        late = apply("Slice", x, ints(reach), ints(INT64_MAX), ints(axis))
-        early = apply("Slice", x, ints(0), ints(-reach), ints(axis))
-        x = concat([head, apply(op, early, late)], axis=axis)
-        reach *= 2
-    return x
+def _doubled(x: Operand, *, op: str, axis: int) -> Operand:
+    """An associative `op` over all beginnings: after step k every element holds itself and the 2^k - 1 before it."""
+    from symgraph.ops.loops import while_loop
 
+    size = as_operand(dimension(x, axis), "int64")
 
-def _one_by_one(op: str, x: Operand, axis: int) -> Operand:
-    from symgraph.ops.loops import scan
+    def step(y: Operand, reach: Operand) -> tuple[Operand, Operand]:
+        cut = vector([reach])
+        head = apply("Slice", y, ints(0), cut, ints(axis))
+        late = apply("Slice", y, cut, ints(INT64_MAX), ints(axis))
+        early = apply("Slice", y, ints(0), apply("Sub", vector([size]), cut), ints(axis))
+        return reshape(concat([head, apply(op, early, late)], axis=axis), dimensions(x)), times(reach, 2)
 
-    rows = moveaxis(x, axis, 0)
-    first = apply("Slice", rows, ints(0), ints(1), ints(0))
-    start = apply("ReduceMax" if op == "Max" else "ReduceMin", first, ints(0), keepdims=0) if op != "Mul" else (
-        apply("Expand", cast_to(Tensor(np.ones((), np.int32)), x.dtype), vector(dimensions(rows)[1:])))
-    _, running = scan(lambda carry, row: (apply(op, carry, row),) * 2, start, rows)
-    return moveaxis(running, 0, axis)
+    start = apply("Identity", Tensor(np.array(1, np.int64)))
+    y, _ = while_loop(lambda y, reach: apply("Less", reach, size), step, (x, start))
+    return y  # type: ignore[no-any-return]
 
 
 @method

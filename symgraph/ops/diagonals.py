@@ -91,7 +91,7 @@ def trace(x: object, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Operand
     y = diagonal(x, offset, axis1, axis2)
     if y.dtype == "bool" or (is_integer(y.dtype) and y.dtype not in ("int64", "uint32", "uint64")):
         y = cast_to(y, "int32" if not y.dtype.startswith("uint") else "uint32")
-    return apply("ReduceSum", y, ints(-1), keepdims=0)
+    return apply("ReduceSum", y, ints(y.ndim - 1), keepdims=0)
 
 
 @method

@@ -357,6 +357,11 @@ def boolean_mask(x: object, mask: object, axis: int = 0) -> Operand:
     return apply("Compress", x, mask, axis=axis)
 
 
+def find_places(x: Operand) -> Operand:
+    """ONNX NonZero, `[rank, count]`, which ONNX Runtime has for some dtypes only."""
+    return apply("NonZero", x if x.dtype in ("bool", "float32", "int32", "int64", "uint8") else cast_to(x, "bool"))
+
+
 @method
 def nonzero(x: object) -> tuple[Operand, ...]:
     """The places of the elements that are not zero: one int64 vector for each axis (ONNX NonZero).
@@ -370,5 +375,5 @@ def nonzero(x: object) -> tuple[Operand, ...]:
     x = as_operand(x)
     if not x.ndim:
         raise ShapeError("nonzero: a scalar has no places; reshape it to (1,)")
-    places = apply("NonZero", x)
+    places = find_places(x)
     return tuple(apply("Gather", places, np.int64(i), axis=0) for i in range(x.ndim))

@@ -10,9 +10,9 @@ from symgraph.core.errors import DtypeError, ShapeError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import as_dtype, is_integer
 from symgraph.core.value import Tensor
-from symgraph.ops.getitem import boolean_mask, nonzero
-from symgraph.ops.joining import concat
 from symgraph.ops.applying import apply
+from symgraph.ops.getitem import boolean_mask, find_places, nonzero
+from symgraph.ops.joining import concat
 from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.shape import broadcast_shape, broadcast_to, expand_dims, ravel, reshape, transpose, unchanged
 from symgraph.ops.sizes import (
@@ -213,7 +213,7 @@ def choose(condition: object, x1: object, x2: object) -> Operand:
 @method
 def argwhere(x: object) -> Operand:
     """The places of the elements that are not zero, one row each: `[count, rank]` (ONNX NonZero)."""
-    return transpose(apply("NonZero", as_operand(x)))
+    return transpose(find_places(as_operand(x)))
 
 
 def one_hot(x: object, num_classes: int, axis: int = -1, dtype: object = "float32", sparse: bool = False) -> Operand:

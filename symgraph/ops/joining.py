@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,8 +31,8 @@ from symgraph.ops.sizes import (
 )
 
 __all__ = [
-    "append", "array_split", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack", "repeat", "split", "stack",
-    "tile", "unstack", "vsplit", "vstack",
+    "append", "array_split", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack", "repeat", "split",
+    "stack", "tile", "unstack", "vsplit", "vstack",
 ]
 
 
@@ -188,7 +189,7 @@ def _split_at(x: Operand, places: Sequence[Size], axis: int) -> list[Operand]:
         cuts = [range(have)[slice(b)].stop for b in places]  # type: ignore[arg-type]
         edges = [0, *cuts, have]
         if edges == sorted(edges):  # type: ignore[type-var]
-            return _split_sizes(x, [b - a for a, b in zip(edges, edges[1:], strict=False)], axis)  # type: ignore[operator]
+            return _split_sizes(x, [b - a for a, b in itertools.pairwise(edges)], axis)  # type: ignore[operator]
     from symgraph.ops.getitem import getitem
 
     before = (slice(None),) * axis

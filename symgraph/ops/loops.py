@@ -71,7 +71,8 @@ def _loop_value(leaf: object) -> Operand:
 
 def _next_values(result: Any, variables: Any, *, is_single: bool) -> Any:
     """What a body returns, in the nesting of the loop variables."""
-    wrapped = (result,) if is_single or (len(variables) == 1 and not isinstance(result, list | tuple)) else tuple(result)
+    is_bare = is_single or (len(variables) == 1 and not isinstance(result, list | tuple))
+    wrapped = (result,) if is_bare else tuple(result)
     leaves, expected = flatten(wrapped), flatten(variables)
     if len(leaves) != len(expected) or len(wrapped) != len(variables):
         raise GraphError(f"while_loop: body must return {len(expected)} values, as it takes them, got {len(leaves)}")
@@ -231,7 +232,8 @@ def _onnx_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, ro
     stacked = tuple(TensorType(y.dtype, (length, *y.shape)) for y in outs)
     directions = (1,) if is_reversed else (0,)
     attributes = {"body": close(traced, captured, "body"), "num_scan_inputs": len(sequences),
-                  "scan_input_directions": directions * len(sequences), "scan_output_directions": directions * len(outs)}
+                  "scan_input_directions": directions * len(sequences),
+                  "scan_output_directions": directions * len(outs)}
     node = Node(find_op("Scan"), (*start, *sequences), attributes, (*types, *stacked), captures=captured)
     found = list(node.outputs)
     last, ys = found[:len(start)], iter(found[len(start):])

@@ -146,7 +146,7 @@ def polynomial(x: Operand, coefficients: Sequence[float]) -> Operand:
 
 @method
 def erf(x: object) -> Operand:
-    """The error function `2/√π ∫₀ˣ e^(-t²) dt` (ONNX Erf; ONNX Runtime has no float64, so there by rational functions)."""
+    """The error function `2/√π ∫₀ˣ e^(-t²) dt` (ONNX Erf; in float64 rational functions)."""
     (x,) = promote_to_float(x)
     if x.type is not None and x.dtype == "float64":
         return cast(Operand, apply_composite("Erf", _erf, x))
@@ -257,7 +257,8 @@ def i0(x: object) -> Operand:
 
 
 _I0_NEAR = (0.0045813, 0.0360768, 0.2659732, 1.2067492, 3.0899424, 3.5156229, 1.0)
-_I0_FAR = (0.00392377, -0.01647633, 0.02635537, -0.02057706, 0.00916281, -0.00157565, 0.00225319, 0.01328592, 0.39894228)
+_I0_FAR = (0.00392377, -0.01647633, 0.02635537, -0.02057706, 0.00916281, -0.00157565, 0.00225319, 0.01328592,
+           0.39894228)
 
 
 def _i0(x: Operand) -> Operand:

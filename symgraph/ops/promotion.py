@@ -146,14 +146,18 @@ def _strong_dtype(x: object) -> str:
 def _weak_operand(x: object, dtype: str) -> Tensor:
     if isinstance(x, Number):
         if not scalar_fits(x, dtype):
-            raise DtypeError(f"{dtype} cannot hold {x!r}; cast the tensor beside it to a dtype that can")
+            raise _does_not_fit(x, dtype)
         return Tensor(convert_array(np.array(x), dtype))
     array = as_array(x)
     if is_integer(dtype) and array.size:
         for extreme in (array.min(), array.max()):
             if not scalar_fits(extreme.item(), dtype):
-                raise DtypeError(f"{dtype} cannot hold {extreme.item()!r}; cast the tensor beside it to a dtype that can")
+                raise _does_not_fit(extreme.item(), dtype)
     return Tensor(as_array(x, dtype))
+
+
+def _does_not_fit(x: object, dtype: str) -> DtypeError:
+    return DtypeError(f"{dtype} cannot hold {x!r}; cast the tensor beside it to a dtype that can")
 
 
 def promote_to_float(*values: object) -> tuple[Operand, ...]:

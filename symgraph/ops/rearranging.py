@@ -9,8 +9,8 @@ import numpy as np
 from symgraph.core.errors import OpError, ShapeError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.value import Tensor
-from symgraph.ops.joining import concat
 from symgraph.ops.applying import apply
+from symgraph.ops.joining import concat
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.shape import ravel, reshape, swapaxes, unchanged
 from symgraph.ops.sizes import (

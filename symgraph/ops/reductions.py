@@ -13,7 +13,7 @@ import numpy as np
 from symgraph.core.composite import apply_composite
 from symgraph.core.errors import ShapeError
 from symgraph.core.tensor import METHODS, Operand, method
-from symgraph.core.types import TensorType, as_dtype, is_floating, is_integer
+from symgraph.core.types import ELEM_TYPES, TensorType, as_dtype, is_floating
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import maximum, minimum, multiply, true_divide
@@ -114,24 +114,47 @@ def _is_empty(x: Operand, axis: Axis) -> bool:
     return x.type is not None and 0 in [x.shape[i] for i in axes_of(x, axis) if isinstance(x.shape[i], int)]
 
 
+def refuse_empty(who: str, x: Operand, axis: Axis) -> None:
+    """Raise where nothing is known to be there to choose from.
+
+    Errors: `ShapeError`.
+    """
+    if _is_empty(x, axis):
+        along = "any axis" if axis is None else f"axis {axis}"
+        raise ShapeError(f"{who}: {x.type} has nothing along {along}, so there is no element to give")
+
+
 def _extreme(who: str, x: object, axis: Axis, *, keepdims: bool, initial: object) -> Operand:
     x = as_operand(x)
     if initial is not None:
         x, bound = promote(x, initial)
     if x.type is None:
         return reduce(f"Reduce{who}", x, axis, keepdims=keepdims)
-    if initial is None and _is_empty(x, axis):
-        raise ShapeError(f"{who.lower()}: {x.type} has nothing along {_along(axis)}, so it has no largest or smallest; "
-                         "give initial=")
-    result = _propagating(who, x, axis, keepdims) if is_floating(x.dtype) else reduce(
-        f"Reduce{who}", x, axis, keepdims=keepdims)
+    if initial is None:
+        refuse_empty(who.lower(), x, axis)
+    if _is_empty(x, axis):  # the reduction of nothing differs between versions of ONNX Runtime, a sum does not
+        return apply("Add", reduce("ReduceSum", x, axis, keepdims=keepdims), bound)
+    if is_floating(x.dtype):
+        result = _propagating(who, x, axis, keepdims)
+    else:
+        result = _from_signed(reduce(f"Reduce{who}", _as_signed(x), axis, keepdims=keepdims), x.dtype)
     if initial is None:
         return result
     return (maximum if who == "Max" else minimum)(result, bound)
 
 
-def _along(axis: Axis) -> str:
-    return "any axis" if axis is None else f"axis {axis}"
+_TOP_BIT = np.int64(-(2**63))
+
+
+def _as_signed(x: Operand) -> Operand:
+    """Integers of the same order in a dtype that ONNX's extremes take: 16 bits as int32, uint64 turned to int64."""
+    if x.dtype == "uint64":
+        return apply("BitwiseXor", cast_to(x, "int64"), _TOP_BIT)
+    return cast_to(x, "int32") if x.dtype in ("int16", "uint16", "bool") else x
+
+
+def _from_signed(x: Operand, dtype: str) -> Operand:
+    return cast_to(apply("BitwiseXor", x, _TOP_BIT) if dtype == "uint64" else x, dtype)
 
 
 def _propagating(who: str, x: Operand, axis: Axis, keepdims: bool) -> Operand:
@@ -144,13 +167,9 @@ def _propagating(who: str, x: Operand, axis: Axis, keepdims: bool) -> Operand:
 
 def _with_nan(x: Operand, op: str, axes: tuple[int, ...], keepdims: int) -> Operand:
     where = Tensor(np.array(axes, np.int64))
-    has_nan = apply("ReduceMax", apply("Cast", apply("IsNaN", x), to=INT8), where, keepdims=keepdims)
+    has_nan = apply("ReduceMax", apply("Cast", apply("IsNaN", x), to=ELEM_TYPES["uint8"]), where, keepdims=keepdims)
     extreme = apply(op, x, where, keepdims=keepdims)
     return apply("Where", cast_to(has_nan, "bool"), as_operand(float("nan"), x.dtype), extreme)
-
-
-INT8 = 3
-"""ONNX's number for int8, a dtype in which ReduceMax has a kernel everywhere."""
 
 
 @method
@@ -180,19 +199,26 @@ def ptp(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
 
 @method
 def any(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
-    """Whether any element over `axis` is not 0; false where there is nothing (ONNX ReduceMax)."""
-    return _truth("ReduceMax", x, axis, keepdims=keepdims)
+    """Whether any element over `axis` is not 0; false where there is nothing."""
+    x = cast_to(as_operand(x), "bool")
+    return cast(Operand, apply_composite("Any", _any, x, axes=axes_of(x, axis), keepdims=int(keepdims)))
+
+
+def _any(x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
+    """By a sum, because ReduceMax fails where there is nothing."""
+    count = reduce("ReduceSum", cast_to(x, "int32"), axes, keepdims=bool(keepdims))
+    return cast_to(count, "bool")
 
 
 @method
 def all(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
-    """Whether all elements over `axis` are not 0; true where there is nothing (ONNX ReduceMin)."""
-    return _truth("ReduceMin", x, axis, keepdims=keepdims)
+    """Whether all elements over `axis` are not 0; true where there is nothing."""
+    x = cast_to(as_operand(x), "bool")
+    return cast(Operand, apply_composite("All", _all, x, axes=axes_of(x, axis), keepdims=int(keepdims)))
 
 
-def _truth(op: str, x: object, axis: Axis, *, keepdims: bool) -> Operand:
-    x = as_operand(x)
-    return reduce(op, x if x.type is None else cast_to(x, "bool"), axis, keepdims=keepdims)
+def _all(x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
+    return apply("Not", _any(apply("Not", x), axes, keepdims))
 
 
 @method
@@ -225,12 +251,8 @@ def argmin(x: object, axis: int | None = None, keepdims: bool = False) -> Operan
 
 def _position(op: str, x: object, axis: int | None, *, keepdims: bool) -> Operand:
     x = as_operand(x)
-    if _is_empty(x, axis):
-        raise ShapeError(f"{op.lower()}: {x.type} has nothing along {_along(axis)}, so no element is the first")
-    if is_integer(x.dtype) or is_floating(x.dtype):
-        source = x
-    else:
-        source = cast_to(x, "int32")
+    refuse_empty(op.lower(), x, axis)
+    source = _as_signed(x)
     if axis is not None:
         (axis,) = axes_of(source, axis)
         return cast_to(apply(op, source, axis=axis, keepdims=int(keepdims)), "int32")
@@ -241,21 +263,8 @@ def _position(op: str, x: object, axis: int | None, *, keepdims: bool) -> Operan
 
 @method
 def logsumexp(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
-    """`ln Σ eˣ` over `axis` without overflow on the way; -∞ where all are -∞ or there is nothing."""
-    (x,) = promote_to_float(x)
-    axes = axes_of(x, axis)
-    if not axes:
-        return x
-    return cast(Operand, apply_composite("LogSumExp", _logsumexp, x, axes=axes, keepdims=int(keepdims)))
-
-
-def _logsumexp(x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
-    where = Tensor(np.array(axes, np.int64))
-    largest = apply("ReduceMax", x, where)
-    is_infinite = apply("IsInf", largest)
-    shift = apply("Where", is_infinite, 0.0, largest)
-    total = apply("ReduceSum", apply("Exp", apply("Sub", x, shift)), where, keepdims=keepdims)
-    return apply("Add", apply("Log", total), shift if keepdims else apply("Squeeze", shift, where))
+    """`ln Σ eˣ` over `axis` without overflow on the way (ONNX ReduceLogSumExp)."""
+    return reduce("ReduceLogSumExp", *promote_to_float(x), axis, keepdims=keepdims)
 
 
 amax, amin = max, min

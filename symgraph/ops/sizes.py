@@ -75,7 +75,7 @@ def as_size(value: object, who: str) -> Size:
     if value.shape != ():
         raise ShapeError(f"{who}: a size must be a scalar, got shape {value.shape}")
     if not is_symbolic(value):
-        return int(value)  # type: ignore[call-overload, no-any-return]
+        return int(value)
     data = known_data(value)
     if data is not None and isinstance(data.item(), int):
         return int(data.item())

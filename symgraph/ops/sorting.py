@@ -136,9 +136,9 @@ def digitize(x: object, bins: object) -> Operand:
 
 
 def bincount(x: object, weights: object = None, minlength: int = 0, sparse: bool = False) -> Operand:
-    """How often each number from 0 on occurs in the vector `x`, or the sum of the `weights` there (ONNX ScatterElements).
+    """How often each number from 0 on occurs in the vector `x`, or the sum of the `weights` there.
 
-    The result is int32 (or of the weights' dtype) and as long as the largest number asks, at least `minlength`.
+    By ONNX ScatterElements. The result is int32 (or of the weights' dtype) and as long as the largest number asks, at least `minlength`.
 
     Errors: `DtypeError` for an `x` that is not of integers; `ShapeError` where it is not a vector.
     """

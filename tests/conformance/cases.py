@@ -122,3 +122,9 @@ def compare(found, wanted, rtol: float, atol: float) -> None:
     if wanted.dtype.isbuiltin != 1:
         found, wanted = found.astype(np.float32), wanted.astype(np.float32)
     np.testing.assert_allclose(found, wanted, rtol=rtol, atol=atol)
+
+
+def versions() -> tuple[str, str]:
+    """The versions of onnx and ONNX Runtime that the list of unsupported cases was made with."""
+    words = UNSUPPORTED.read_text().splitlines()[0].replace(",", "").split()
+    return words[2], words[5]

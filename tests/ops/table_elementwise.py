@@ -117,8 +117,8 @@ ROWS = [
     binary("power", np.power, low=0.1, high=4, dtypes=(*NUMBER_DTYPES, *SMALL)),
     edge_pairs("power", np.power),
     Row("power at the limits", ops.power, {"limits": lambda rng, dtype: (
-        np.array([2, -2, 0, 0, 1, -1, -1, 3, 7, 10], dtype), np.array([62, 63, 0, 200, 1000, 1001, 1000, 39, 11, 9], dtype))},
-        np.power, ("int64",)),
+        np.array([2, -2, 0, 0, 1, -1, -1, 3, 7, 10], dtype),
+        np.array([62, 63, 0, 200, 1000, 1001, 1000, 39, 11, 9], dtype))}, np.power, ("int64",)),
     *[Row(f"** {p}", lambda x, p=p: x**p, shapes(1, 0.1, 3), lambda x, p=p: x**p, NUMBER_DTYPES)
       for p in (0, 1, 2, 3, 5, 11)],
     *[Row(f"** {p}", lambda x, p=p: x**p, shapes(1, 0.1, 3), lambda x, p=p: x**p, FLOAT_DTYPES)
@@ -167,8 +167,8 @@ ROWS = [
 
     unary("exp", as_float(np.exp), dtypes=NUMBER_DTYPES),
     *[unary(name, getattr(np, name)) for name in ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10")],
-    *[Row(f"{name} near 0", getattr(ops, name), {"small": special((1e-8, -1e-8, 1e-4, -1e-4, 0.03, -0.03, 1e-20, 0.4999, 0.6))},
-          getattr(np, name)) for name in ("expm1", "log1p")],
+    *[Row(f"{name} near 0", getattr(ops, name), {"small": special(
+        (1e-8, -1e-8, 1e-4, -1e-4, 0.03, -0.03, 1e-20, 0.4999, 0.6))}, getattr(np, name)) for name in ("expm1", "log1p")],
     binary("logaddexp", as_float(np.logaddexp)),
     edge_pairs("logaddexp", np.logaddexp),
     binary("logaddexp2", np.logaddexp2, dtypes=FLOAT_DTYPES),
@@ -192,7 +192,8 @@ ROWS = [
     unary("arccosh", np.arccosh, low=1),
     unary("arctanh", np.arctanh, low=-0.99, high=0.99, rtol=4e-6),
     Row("sinh of large and small numbers", ops.sinh, {"far": special((1e-9, -1e-5, 30, -80.5, 0.0))}, np.sinh),
-    Row("arcsinh of large and small numbers", ops.arcsinh, {"far": special((1e-9, -1e-5, 3e12, -3e9, 0.0))}, np.arcsinh),
+    Row("arcsinh of large and small numbers", ops.arcsinh, {"far": special((1e-9, -1e-5, 3e12, -3e9, 0.0))},
+        np.arcsinh),
     binary("arctan2", as_float(np.arctan2)),
     edge_pairs("arctan2", np.arctan2),
 ]

@@ -1,0 +1,223 @@
+"""Layers that make one tensor of several, and the functions of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, ClassVar
+
+from symgraph.core.tensor import Operand
+from symgraph.core.types import Shape, TensorType, format_dims
+from symgraph.layers.checked import CheckedLayer
+from symgraph.ops import arithmetic, joining
+from symgraph.ops.einsum import einsum
+from symgraph.ops.normalization import normalize
+from symgraph.ops.shape import expand_dims
+
+__all__ = [
+    "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract", "add", "average",
+    "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
+]
+
+Inputs = Sequence[Operand]
+
+
+class MergeLayer(CheckedLayer):
+    """A layer of a list of tensors, at least one."""
+
+    count: int | None = None
+
+    def _check_inputs(self, inputs: Any) -> None:
+        if not isinstance(inputs, list | tuple) or not all(isinstance(x, Operand) for x in inputs):
+            raise self.error(f"expects a list of tensors, got {inputs!r}")
+        if not inputs or (self.count is not None and len(inputs) != self.count):
+            raise self.error(f"expects {f'exactly {self.count}' if self.count else 'at least 1'} tensors in its list, "
+                             f"got {len(inputs)}")
+        for x in inputs:
+            if not isinstance(x.type, TensorType) or x.type.shape is None:
+                raise self.error(f"needs to know the rank of its inputs, got {x.type or 'an unknown type'}")
+        self.check_shapes([x.shape for x in inputs])
+
+    def check_shapes(self, shapes: list[Shape]) -> None:
+        """Raise `LayerError` naming two shapes that do not go together."""
+
+
+class Elementwise(MergeLayer):
+    """One function of two tensors, applied along the list; shapes broadcast as in NumPy.
+
+    A tensor of lower rank gets axes of size 1 behind the batch.
+    """
+
+    function: ClassVar[Callable[[Any, Any], Operand]]
+
+    def check_shapes(self, shapes: list[Shape]) -> None:
+        rank = max(len(shape) for shape in shapes)
+        wide = [_widened(shape, rank) for shape in shapes]
+        for i, later in enumerate(wide):
+            for j, earlier in enumerate(wide[:i]):
+                if any(isinstance(a, int) and isinstance(b, int) and a != b and 1 not in (a, b)
+                       for a, b in zip(earlier, later, strict=True)):
+                    raise self.error(f"shapes ({format_dims(shapes[j])}) and ({format_dims(shapes[i])}) "
+                                     "do not broadcast together")
+
+    def call(self, inputs: Inputs) -> Operand:
+        rank = max(x.ndim for x in inputs)
+        return reduce(type(self).function, [_expanded(x, rank) for x in inputs])
+
+
+def _widened(shape: Shape, rank: int) -> Shape:
+    return shape if len(shape) == rank else shape[:1] + (1,) * (rank - len(shape)) + shape[1:]
+
+
+def _expanded(x: Operand, rank: int) -> Operand:
+    missing = rank - x.ndim
+    first = min(x.ndim, 1)
+    return expand_dims(x, tuple(range(first, first + missing))) if missing else x
+
+
+class Add(Elementwise):
+    """`x1 + x2 + ...` of a list of tensors, whose shapes broadcast.
+
+    >>> import symgraph as sg
+    >>> sg.layers.Add()([sg.tensor([1.0, 2.0]), sg.tensor([10.0, 20.0])]).tolist()
+    [11.0, 22.0]
+    """
+
+    function = staticmethod(arithmetic.add)
+
+
+class Subtract(Elementwise):
+    """`x1 - x2` of a list of two tensors, whose shapes broadcast."""
+
+    count = 2
+    function = staticmethod(arithmetic.subtract)
+
+
+class Multiply(Elementwise):
+    """`x1 * x2 * ...` of a list of tensors, whose shapes broadcast."""
+
+    function = staticmethod(arithmetic.multiply)
+
+
+class Average(Elementwise):
+    """`(x1 + x2 + ... + xn) / n` of a list of tensors, whose shapes broadcast."""
+
+    function = staticmethod(arithmetic.add)
+
+    def call(self, inputs: Inputs) -> Operand:
+        return arithmetic.true_divide(super().call(inputs), len(inputs))
+
+
+class Maximum(Elementwise):
+    """`max(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast."""
+
+    function = staticmethod(arithmetic.maximum)
+
+
+class Minimum(Elementwise):
+    """`min(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast."""
+
+    function = staticmethod(arithmetic.minimum)
+
+
+class Concatenate(MergeLayer):
+    """A list of tensors one after the other along `axis`; the other sizes are equal (ONNX Concat)."""
+
+    def __init__(self, axis: int = -1, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = self.whole("axis", axis, low=-(2**31))
+
+    def check_shapes(self, shapes: list[Shape]) -> None:
+        first = shapes[0]
+        if not -len(first) <= self.axis < len(first):
+            raise self.error(f"axis {self.axis} is out of range for an input of shape ({format_dims(first)})")
+        for other in shapes[1:]:
+            if len(other) != len(first) or any(
+                    isinstance(a, int) and isinstance(b, int) and a != b
+                    for i, (a, b) in enumerate(zip(first, other, strict=True)) if i != self.axis % len(first)):
+                raise self.error(f"shapes ({format_dims(first)}) and ({format_dims(other)}) may differ along axis "
+                                 f"{self.axis} only")
+
+    def call(self, inputs: Inputs) -> Operand:
+        return joining.concatenate(inputs, axis=self.axis)
+
+
+class Dot(MergeLayer):
+    """`y[b, ..., ...] = sum over k of x1[b, ..., k] * x2[b, ..., k]`, for each example of the batch.
+
+    `axes` is the axis of `k`, in both or in each of the two. `(batch, n, k)` and `(batch, m, k)` with `axes=2`
+    give `(batch, n, m)`; `(batch, k)` twice gives `(batch, 1)`. With `normalize` the vectors along `k` have
+    length 1 first: the cosine of their angle.
+    """
+
+    count = 2
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        pair = axes if isinstance(axes, list | tuple) else (axes, axes)
+        if len(pair) != 2:
+            raise self.error(f"axes must be a whole number or two of them, got {axes!r}")
+        self.pair = tuple(self.whole("axes", axis, low=-(2**31)) for axis in pair)
+        self.normalize = normalize
+
+    def check_shapes(self, shapes: list[Shape]) -> None:
+        sizes = []
+        for shape, axis in zip(shapes, self.pair, strict=True):
+            if len(shape) < 2 or not -len(shape) <= axis < len(shape) or axis % len(shape) == 0:
+                raise self.error(f"axis {axis} is no axis behind the batch of an input of shape ({format_dims(shape)})")
+            sizes.append(shape[axis])
+        first, second = sizes
+        if isinstance(first, int) and isinstance(second, int) and first != second:
+            raise self.error(f"shapes ({format_dims(shapes[0])}) and ({format_dims(shapes[1])}) differ along "
+                             f"axes {self.pair}: {first} and {second}")
+
+    def call(self, inputs: Inputs) -> Operand:
+        axes = [axis % x.ndim for x, axis in zip(inputs, self.pair, strict=True)]
+        x1, x2 = (normalize(x, axis) if self.normalize else x for x, axis in zip(inputs, axes, strict=True))
+        letters = iter("acdefghijlmnopqrstuvwxyz")
+        first = ["b", *(next(letters) for _ in range(1, x1.ndim))]
+        second = ["b", *(next(letters) for _ in range(1, x2.ndim))]
+        first[axes[0]] = second[axes[1]] = "k"
+        kept = [letter for letter in first[1:] + second[1:] if letter != "k"]
+        y = einsum(f"{''.join(first)},{''.join(second)}->b{''.join(kept)}", x1, x2)
+        return y if kept else expand_dims(y, 1)
+
+
+def add(inputs: Inputs, **options: Any) -> Any:
+    """`x1 + x2 + ...`: `Add(**options)(inputs)`."""
+    return Add(**options)(inputs)
+
+
+def subtract(inputs: Inputs, **options: Any) -> Any:
+    """`x1 - x2`: `Subtract(**options)(inputs)`."""
+    return Subtract(**options)(inputs)
+
+
+def multiply(inputs: Inputs, **options: Any) -> Any:
+    """`x1 * x2 * ...`: `Multiply(**options)(inputs)`."""
+    return Multiply(**options)(inputs)
+
+
+def average(inputs: Inputs, **options: Any) -> Any:
+    """`(x1 + ... + xn) / n`: `Average(**options)(inputs)`."""
+    return Average(**options)(inputs)
+
+
+def maximum(inputs: Inputs, **options: Any) -> Any:
+    """`max(x1, x2, ...)`: `Maximum(**options)(inputs)`."""
+    return Maximum(**options)(inputs)
+
+
+def minimum(inputs: Inputs, **options: Any) -> Any:
+    """`min(x1, x2, ...)`: `Minimum(**options)(inputs)`."""
+    return Minimum(**options)(inputs)
+
+
+def concatenate(inputs: Inputs, axis: int = -1, **options: Any) -> Any:
+    """The tensors one after the other: `Concatenate(axis, **options)(inputs)`."""
+    return Concatenate(axis, **options)(inputs)
+
+
+def dot(inputs: Inputs, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> Any:
+    """The product of two tensors for each example: `Dot(axes, normalize, **options)(inputs)`."""
+    return Dot(axes, normalize, **options)(inputs)
