@@ -12,7 +12,7 @@ def remove_identity(graph: Graph) -> Graph:
 
 
 def _input_of_identity(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
-    if node.op.domain or operands[:1] == (None,):
+    if node.op.domain or not operands or operands[0] is None:
         return None
     if node.op.name == "Identity" or (node.op.name == "Dropout" and _is_inactive(node, operands)):
         return (operands[0], *(None for _ in node.outputs[1:]))

@@ -15,7 +15,7 @@ from symgraph.core.types import ELEM_TYPES
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 from symgraph.runtime.exporter import to_model
-from symgraph.runtime.feeds import as_ort_value
+from symgraph.runtime.feeds import PACKED, as_ort_value
 from symgraph.runtime.ort import failed_node, failure_reason, is_out_of_memory, onnxruntime
 from symgraph.runtime.tensors import write_tensor
 
@@ -25,18 +25,20 @@ INLINE_BYTES = 65536
 """Weights larger than this are handed to ONNX Runtime as they are, not through protobuf (which ends at 2 GB)."""
 
 
-def open_session(graph: Graph, options: Any, providers: Sequence[Provider]) -> Any:
+def open_session(graph: Graph, options: Any, providers: Sequence[Provider], *, variables_as_inputs: bool = False) -> Any:
     """Compile a legalised graph. Nodes are called after their first output, so that they are found again.
+
+    With `variables_as_inputs` variables are no weights but inputs, under their names, after the others.
 
     Errors: `RunError`, `ResourceError` or `UnsupportedOpError` with ONNX Runtime's reason.
     """
     ort = onnxruntime()
-    exported = to_model(graph, keep_weights_out=True, allow_newer=True)
+    exported = to_model(graph, keep_weights_out=True, allow_newer=True, variables_as_inputs=variables_as_inputs)
     model = exported.model
     handed_over = {name: leaf for name, leaf in exported.weights.items() if not _add_inline(model, name, leaf)}
-    if handed_over:
-        options.add_external_initializers(
-            list(handed_over), [as_ort_value(leaf.numpy()) for leaf in handed_over.values()])
+    values = [as_ort_value(leaf.numpy()) for leaf in handed_over.values()]  # must live until the session has copied
+    if values:
+        options.add_external_initializers(list(handed_over), values)
     for node in model.graph.node:
         node.name = next((name for name in node.output if name), node.name)
     try:
@@ -48,7 +50,7 @@ def open_session(graph: Graph, options: Any, providers: Sequence[Provider]) -> A
 def _add_inline(model: ModelProto, name: str, leaf: Tensor | Variable) -> bool:
     """Write a small weight into the model, of a large one only what it is and that it lies elsewhere."""
     array = leaf.numpy()
-    if array.nbytes <= INLINE_BYTES or array.dtype == object:
+    if array.nbytes <= INLINE_BYTES or leaf.dtype == "string" or leaf.dtype in PACKED:
         write_tensor(model.graph.initializer.add(), array, name)
         return True
     stub = TensorProto(name=name, dims=array.shape, data_type=ELEM_TYPES[leaf.dtype],

@@ -172,7 +172,7 @@ def resolve_providers(
         return _with_cpu([current_device().provider])
     if isinstance(providers, str) or (
             isinstance(providers, tuple) and len(providers) == 2 and isinstance(providers[1], dict)):
-        providers = [providers]  # type: ignore[list-item]
+        providers = [providers]
     available = onnxruntime().get_available_providers()
     short = {name.removesuffix("ExecutionProvider").lower(): name for name in available}
     found: list[Provider] = []
@@ -213,8 +213,8 @@ def run_on_device(session: Any, feeds: Sequence[tuple[str, Tensor]], outputs: Se
     """Run with the values where they lie, and leave the results (names and dtypes) on the device."""
     binding = session.io_binding()
     for name, x in feeds:
-        buffer = x.buffer if isinstance(x, Tensor) else x.numpy()
-        binding.bind_ortvalue_input(name, buffer.value if isinstance(buffer, Buffer) else as_ort_value(buffer))
+        buffer = x.buffer
+        binding.bind_ortvalue_input(name, buffer.value if isinstance(buffer, Buffer) else as_ort_value(x.numpy()))
     memory = "cpu" if where.kind == "CPU" else GPU_PROVIDERS[gpu_provider()]
     for name, _ in outputs:
         binding.bind_output(name, memory, where.index)

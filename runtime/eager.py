@@ -105,7 +105,7 @@ def evaluate_op(op: Op, operands: Operands, attributes: Mapping[str, Any],
     feeds, size = {}, 0
     for name, x in zip(kernel.slots, operands):  # noqa: B905 lengths are equal, and microseconds count
         if x is not None:
-            feeds[name] = array = x.numpy()  # type: ignore[attr-defined]
+            feeds[name] = array = x.numpy()
             size += array.size
     try:
         if size < LARGE:
@@ -147,7 +147,7 @@ def evaluate_graph(graph: Graph, operands: tuple[Operand, ...]) -> tuple[Any, ..
         if missing_kernels(legal):
             return bind(graph, operands)
         kernel = _keep(key, Kernel(legal, legal.input_names))
-    arrays = [x.numpy() for x in operands]  # type: ignore[attr-defined]
+    arrays = [x.numpy() for x in operands]
     feeds = dict(zip(kernel.slots, arrays, strict=True))
     try:
         if sum([x.size for x in arrays]) < LARGE:
@@ -211,8 +211,9 @@ def one_node(op: Op, operands: Operands, attributes: Mapping[str, Any], wanted: 
     inputs = [None if x is None else placeholder(_open(x.type), name)
               for name, x in zip(_slots(operands), operands, strict=True)]
     node = Node(op, tuple(inputs), attributes, tuple(map(_open, types)), layer=(), source=("", 0),
-                absent=frozenset(i for i, w in enumerate(wanted) if not w))
-    return Graph([x for x in inputs if x is not None], [x for x in node.outputs if x is not None], name=op.name)
+                absent=op.absent_outputs(wanted))
+    outputs = [x for x, w in zip(node.outputs, wanted, strict=True) if x is not None and w]
+    return Graph([x for x in inputs if x is not None], outputs, name=op.name)
 
 
 def _slots(operands: Operands) -> tuple[str, ...]:
@@ -285,7 +286,7 @@ def _evaluate_on(where: Device, op: Op, operands: Operands, attributes: Mapping[
             while len(_DEVICE_SESSIONS) > MAX_KERNELS:
                 _DEVICE_SESSIONS.pop(next(iter(_DEVICE_SESSIONS)))
     graph, session = found
-    given = [x for x in operands if isinstance(x, Tensor | Variable)]
+    given = [x.value if isinstance(x, Variable) else x for x in operands if isinstance(x, Tensor | Variable)]
     outputs = [(name, x.dtype) for name, x in zip(graph.output_names, graph.outputs, strict=True)]
     try:
         results = iter(run_on_device(session, list(zip(graph.input_names, given, strict=True)), outputs, where))

@@ -44,13 +44,14 @@ class Exported:
 
 
 def to_model(graph: Graph, *, opset: int | None = None, ir_version: int | None = None, keep_weights_out: bool = False,
-             allow_newer: bool = False, metadata: Mapping[str, str] | None = None) -> Exported:
+             allow_newer: bool = False, variables_as_inputs: bool = False,
+             metadata: Mapping[str, str] | None = None) -> Exported:
     """Write the graph as an ONNX model. With `keep_weights_out`, initializers are handed over beside it.
 
     The opset is the asked one, that of the file the graph came from, or the default one; nodes that do not stand
     in it are converted. Composite ops of symgraph are written as what they are made of, other ops with a body as
     local functions. A newer opset than the default is taken only where it is asked for, comes from the file, or
-    with `allow_newer`.
+    with `allow_newer`. With `variables_as_inputs` variables are written as inputs, after the graph's own.
 
     Errors: `UnsupportedOpError` for an operator that the opset does not have, `LimitError` for weights of more
     than 2 GB, `GraphError` where an output has the name of another value.
@@ -61,7 +62,7 @@ def to_model(graph: Graph, *, opset: int | None = None, ir_version: int | None =
     if any(not op.domain and not stands_in(op, opsets[""]) for op in graph_ops(graph)):
         graph = convert(graph, opsets[""])
     writer = ModelWriter(opsets)
-    proto = writer.main(graph, keep_weights_out=keep_weights_out)
+    proto = writer.main(graph, keep_weights_out=keep_weights_out, variables_as_inputs=variables_as_inputs)
     imports = [helper.make_opsetid(domain, number) for domain, number in sorted(writer.used_opsets().items())]
     model = ModelProto(ir_version=ir_version or _ir_version(imports), opset_import=imports, producer_name="symgraph",
                        producer_version=_own_version(), functions=writer.functions.values())

@@ -33,6 +33,8 @@ PLAIN = frozenset((*FLOATS, *SIGNED, *UNSIGNED, "bool", "string")) - {"bfloat16"
 
 _NIBBLES = frozenset({"int4", "uint4", "float4_e2m1fn"})
 _CRUMBS = frozenset({"int2", "uint2"})
+PACKED = _NIBBLES | _CRUMBS
+"""dtypes of which ONNX stores several in a byte, and NumPy one."""
 
 
 def is_plain(value_type: ValueType | None) -> bool:
@@ -52,8 +54,10 @@ def bare_run(session: Any, output_types: Sequence[ValueType | None]) -> Run:
     if all(map(is_plain, output_types)) and not any(_is_odd(x.type) for x in inputs):
         return plain
     if all(map(is_plain, output_types)):
-        return lambda names, feeds, options=None: session.run(
-            names, {name: as_feed(x) for name, x in feeds.items()}, options)
+        def run_plain(names: Sequence[str], feeds: Mapping[str, Any], options: Any = None) -> list[Any]:
+            return session.run(names, {name: as_feed(x) for name, x in feeds.items()}, options)  # type: ignore[no-any-return]
+
+        return run_plain
     dtypes = [t.dtype if isinstance(t, TensorType) else None for t in output_types]
 
     def run(names: Sequence[str], feeds: Mapping[str, Any], options: Any = None) -> list[Any]:
@@ -82,7 +86,7 @@ def as_ort_value(array: Array) -> Any:
     if dtype in PLAIN:
         return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array).reshape(array.shape))
     code = ELEM_TYPES[dtype]
-    if dtype not in _NIBBLES | _CRUMBS:
+    if dtype not in PACKED:
         bits = np.ascontiguousarray(array).reshape(array.shape).view(f"u{array.dtype.itemsize}")
         return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, code)
     packed = pack(array)
@@ -170,7 +174,7 @@ def _as_declared(name: str, value: Any, wanted: TensorType) -> Array:
     if isinstance(value, np.ndarray) and value.dtype.kind not in "OUS":
         return value
     is_untyped = isinstance(value, bool | int | float | complex | str | list | tuple | range) and not (
-        isinstance(value, np.generic)) and not _holds_typed(value)
+        isinstance(value, np.generic))
     try:
         array = as_array(value)
     except SymgraphError as error:
@@ -191,13 +195,6 @@ def _holds_all(dtype: str, array: Array) -> bool:
         return True
     info = np.iinfo(dtype)
     return bool(info.min <= array.min() and array.max() <= info.max)
-
-
-def _holds_typed(value: Any) -> bool:
-    """Whether a list holds arrays: then it has a dtype of its own."""
-    while isinstance(value, list | tuple) and value:
-        value = value[0]
-    return isinstance(value, np.ndarray | np.generic | Operand)
 
 
 def _fits(shape: tuple[int, ...], wanted: TensorType) -> bool:

@@ -159,3 +159,11 @@ def takes(op: Op, index: int, type_name: str) -> bool:
     """Whether input `index` of an op may have a type, shape aside."""
     _, allowed = op.constraint(index)
     return not allowed or type_name in allowed
+
+
+@lru_cache(maxsize=4096)
+def type_variable(op: Op, index: int) -> str:
+    """The type variable that input `index` shares with others; empty for inputs that may be of any mixture."""
+    assert op.schema is not None
+    formal = op.schema.inputs[min(index, len(op.schema.inputs) - 1)]
+    return str(formal.type_str) if formal.is_homogeneous and "(" not in formal.type_str else ""

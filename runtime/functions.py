@@ -20,9 +20,8 @@ from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import type_to_proto
 from symgraph.core.value import Array, Tensor
 
-
-_INEXACT = frozenset({"Softplus", "Mish", "ReduceLogSumExp", "ReduceLogSum"})
-"""Operators whose definition, `log(exp(x) + 1)` and the like, overflows or rounds to nothing where a kernel does not."""
+_INEXACT = frozenset({"Softplus", "Mish", "ReduceLogSumExp"})
+"""Operators whose definition, `log(exp(x) + 1)` and the like, overflows or loses digits where a kernel does not."""
 
 _CONSTANTS: dict[object, Tensor] = {}
 
@@ -55,15 +54,15 @@ def expand_function(op: Op, node: Node, inputs: tuple[Operand | None, ...],
     return None
 
 
-def _schemas(op: Op) -> list[defs.OpSchema]:
+def _schemas(op: Op) -> list[Any]:
     assert op.schema is not None
-    newest = defs.get_schema(op.name, domain=op.domain)
+    newest: Any = defs.get_schema(op.name, domain=op.domain)
     is_same = (set(newest.attributes) == set(op.schema.attributes)
                and [p.name for p in newest.inputs] == [p.name for p in op.schema.inputs])
     return [op.schema, newest] if is_same and newest.since_version != op.version else [op.schema]
 
 
-def _definition(schema: defs.OpSchema, op: Op, node: Node, inputs: tuple[Operand | None, ...],
+def _definition(schema: Any, op: Op, node: Node, inputs: tuple[Operand | None, ...],
                 opset: int) -> FunctionProto | None:
     function = FunctionProto()
     if schema.has_function:

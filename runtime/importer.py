@@ -28,7 +28,7 @@ from symgraph.runtime.checks import (
     read_opsets,
     walk_protos,
 )
-from symgraph.runtime.file_types import infer_types_of, onnx_type_name, takes
+from symgraph.runtime.file_types import infer_types_of, onnx_type_name, takes, type_variable
 from symgraph.runtime.files import ExternalFiles, Limits, Source, read_model
 from symgraph.runtime.parsed import ParsedGraph, ParsedNode, describe_node, initializer_names, parse_graph
 from symgraph.runtime.tensors import read_sparse, read_tensor
@@ -54,14 +54,16 @@ def load_graph(
     """
     limits = limits or Limits()
     model, path, who = read_model(source, limits)
-    opsets = check_versions(model, who)
-    check_operators(model, opsets, domains, limits, who)
-    check_functions(model, limits, who)
-    reader = _Reader(model, opsets, ExternalFiles(path, who, allow_hardlinks), limits, trainable)
     try:
+        opsets = check_versions(model, who)
+        check_operators(model, opsets, domains, limits, who)
+        check_functions(model, limits, who)
+        reader = _Reader(model, opsets, ExternalFiles(path, who, allow_hardlinks), limits, trainable)
         return reader.model_graph()
     except RecursionError:
         raise LimitError(f"{who}: functions and subgraphs are nested too deep together") from None
+    except UnicodeError as error:
+        raise FormatError(f"{who}: a name or a text is not UTF-8 ({error})") from None
 
 
 class _Reader:
@@ -216,11 +218,17 @@ class _Reader:
         if not schema.min_input <= len(inputs) <= schema.max_input:
             raise OpError(f"{self.who}: {describe_node(proto)} has {len(inputs)} inputs, {op} {op.version} takes "
                           f"{schema.min_input} to {schema.max_input}")
+        bound: dict[str, str] = {}
         for index, x in enumerate(inputs):
             name = None if x is None else onnx_type_name(x.type)
-            if name is not None and not takes(op, index, name):
-                raise DtypeError(f"{self.who}: {describe_node(proto)} gets {proto.input[index]!r}, a {name}, as "
-                                 f"{op.input_name(index)}, which takes {', '.join(sorted(op.constraint(index)[1]))}")
+            if name is None:
+                continue
+            got = f"{self.who}: {describe_node(proto)} gets {proto.input[index]!r}, a {name}, as {op.input_name(index)}"
+            if not takes(op, index, name):
+                raise DtypeError(f"{got}, which takes {', '.join(sorted(op.constraint(index)[1]))}")
+            variable = type_variable(op, index)
+            if variable and bound.setdefault(variable, name) != name:
+                raise DtypeError(f"{got}, and a {bound[variable]} beside it; both must be of one type")
 
     def _subgraphs(self, node: ParsedNode, env: Mapping[str, Operand], opsets: Mapping[str, int],
                    ) -> tuple[dict[str, object], tuple[Operand, ...]]:
@@ -262,10 +270,10 @@ class _Reader:
             raise GraphError(
                 f"{self.who}: {describe_node(proto)} has {len(proto.input)} inputs and {len(proto.output)} outputs, "
                 f"its function {len(function.input)} and {len(function.output)}")
-        inputs = self._inputs(proto, env)
-        types = tuple(x.type for x in inputs if x is not None)
+        inputs = tuple(env[name] for name in proto.input if name)
+        types = tuple(x.type for x in inputs)
         attributes = {a.name: read_attribute(a, self.files, self.limits) for a in proto.attribute}
-        key = (function_key(function), tuple(x is None for x in inputs), types, freeze_attributes(attributes),
+        key = (function_key(function), tuple(map(bool, proto.input)), types, freeze_attributes(attributes),
                len(proto.output))
         body = self.bodies.get(key)
         if body is None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from symgraph.core.op import Op, canonical_domain
-from symgraph.core.types import DTYPE_NAMES, ELEM_TYPES, OptionalType, SequenceType, TensorType, ValueType
+from symgraph.core.types import ELEM_TYPES, OptionalType, SequenceType, TensorType, ValueType
 from symgraph.runtime.ort import CPU, onnxruntime
 
 Kernel = tuple[int, int, Mapping[str, frozenset[str]]]
@@ -22,7 +22,7 @@ DTYPES: Mapping[str, str] = {f"tensor({_ONNX_NAMES.get(name, name)})": name for 
 """`tensor(float)` -> `float32`."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def type_name(value_type: ValueType | None) -> str:
     """`seq(tensor(float))`: a type as operator schemas write it; empty where it is unknown."""
     match value_type:
@@ -84,6 +84,3 @@ def _types_by_name(op: Op, inputs: tuple[str, ...], outputs: tuple[str, ...]) ->
                 given.setdefault(parameter.type_str, set()).add(found)
                 given.setdefault(parameter.name, set()).add(found)
     return given
-
-
-assert len(DTYPES) == len(DTYPE_NAMES)

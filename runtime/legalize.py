@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,8 @@ def missing_kernels(graph: Graph, providers: tuple[str, ...] = (CPU,)) -> tuple[
 
 def is_function(op: Op) -> bool:
     """Whether ONNX defines the operator by others, so that ONNX Runtime can do without a kernel."""
-    return op.schema is not None and bool(op.schema.has_function or op.schema.has_context_dependent_function)
+    schema: Any = op.schema  # its stubs do not tell of functions
+    return schema is not None and bool(schema.has_function or schema.has_context_dependent_function)
 
 
 def describe_kernel(op: Op, inputs: Outputs) -> str:
@@ -214,8 +216,24 @@ class _Legalizer:
 
     def expand(self, op: Op, node: Node, inputs: Outputs) -> Outputs | None:
         """Put the operators in place by which ONNX defines this one."""
+        if op.name in ("Softplus", "Mish") and inputs[0] is not None:
+            y = self.softplus(node, inputs[0])
+            return (y if op.name == "Softplus" else self.make("Mul", node, inputs[0], self.make("Tanh", node, y)),)
         body = expand_function(op, node, inputs, self.opsets)
         return None if body is None else self.inline(body, tuple(x for x in inputs if x is not None))
+
+    def softplus(self, node: Node, x: Operand) -> Operand:
+        """`max(x, 0) + log1p(e)` with e = exp(-|x|), and `log1p(e) = log(1 + e) * e / ((1 + e) - 1)`.
+
+        Source: Goldberg, "What every computer scientist should know about floating-point arithmetic", theorem 4.
+        """
+        zero, one = (constant(np.array(v, _dtype(x))) for v in (0, 1))
+        e = self.make("Exp", node, self.make("Neg", node, self.make("Abs", node, x)))
+        total = self.make("Add", node, e, one)
+        rounded = self.make("Sub", node, total, one)
+        exact = self.make("Mul", node, self.make("Log", node, total), self.make("Div", node, e, rounded))
+        log1p = self.make("Where", node, self.make("Equal", node, rounded, zero), e, exact)
+        return self.make("Add", node, self.make("Max", node, x, zero), log1p)
 
     def cast(self, node: Node, x: Operand, dtype: str | None) -> Operand:
         if dtype is None or _dtype(x) == dtype:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata
-from types import ModuleType
 from typing import Any
 
 from symgraph.core.errors import MissingDependencyError
@@ -27,7 +26,7 @@ Run = Callable[[Sequence[str], Mapping[str, Any], Any], list[Any]]
 
 
 @lru_cache(maxsize=1)
-def onnxruntime() -> ModuleType:
+def onnxruntime() -> Any:
     """The installed onnxruntime.
 
     Errors: `MissingDependencyError` where none is installed, or two that overwrite each other.
@@ -83,6 +82,7 @@ def run_function(session: Any) -> Run:
     return run
 
 
+_WRAPPING = re.compile(r"^(?:\[ONNXRuntimeError\] : \d+ : \w+ : )?(?:Exception during \w+: )?")
 _PLACE = re.compile(r"^(?:\[ONNXRuntimeError\][^:]*: \d+ : \w+ : )?(?:/\S+|\w+)\.(?:cc|h|hpp|cpp|cu|cuh):\d+ ")
 _FUNCTION = re.compile(r"^(?:[\w:<>*&~ ]+\([^{}]*?\)(?: const)?(?: \[with [^\]]*\](?:; [^\]]*\])?)? |\w+(?:\(\))? )")
 _CONDITION = re.compile(r"^.*? was false\. ")
@@ -94,8 +94,7 @@ _MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "out of m
 def failure_reason(error: BaseException) -> str:
     """What ONNX Runtime complains of, without its own wrapping."""
     text = " ".join(str(error).split())
-    head, found, tail = text.rpartition("Status Message: ")
-    text = tail if found else re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = _WRAPPING.sub("", text.rpartition("Status Message: ")[2])
     while (place := _PLACE.match(text)) is not None:
         text = text[place.end():]
         text = _CONDITION.sub("", _FUNCTION.sub("", text, count=1), count=1)

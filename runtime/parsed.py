@@ -66,7 +66,7 @@ def parse_graph(proto: GraphProto, who: str) -> ParsedGraph:
     given = _given_names(proto, who)
     makers = _makers(protos, given, who)
     nodes = _sorted(parsed, makers, who)
-    free = _free_names(proto, parsed, given, makers)
+    free = _free_names(proto, parsed, given, makers, who)
     return ParsedGraph(proto, nodes, free)
 
 
@@ -81,6 +81,8 @@ def _given_names(proto: GraphProto, who: str) -> set[str]:
     inputs = [x.name for x in proto.input]
     weights = list(initializer_names(proto))
     for kind, names in (("input", inputs), ("initializer", weights)):
+        if kind == "input" and "" in names:
+            raise GraphError(f"{who}: graph {proto.name!r} has an input without a name")
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise GraphError(f"{who}: graph {proto.name!r} has two {kind}s named {twice!r}")
@@ -110,7 +112,7 @@ def _makers(nodes: Sequence[NodeProto], given: set[str], who: str) -> dict[str, 
 
 
 def _free_names(proto: GraphProto, nodes: list[ParsedNode], given: set[str], makers: Mapping[str, int],
-                ) -> dict[str, str]:
+                who: str) -> dict[str, str]:
     free: dict[str, str] = {}
     for node in nodes:
         for name in node.reads:
@@ -118,6 +120,8 @@ def _free_names(proto: GraphProto, nodes: list[ParsedNode], given: set[str], mak
                 inner = next((g.free[name] for gs in node.graphs.values() for g in gs if name in g.free), None)
                 free[name] = inner or describe_node(node.proto)
     for output in proto.output:
+        if not output.name:
+            raise GraphError(f"{who}: graph {proto.name!r} has an output without a name")
         if output.name not in makers and output.name not in given:
             free.setdefault(output.name, f"an output of graph {proto.name!r}")
     return free

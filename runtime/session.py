@@ -22,6 +22,7 @@ from symgraph.runtime.eager import wrap
 from symgraph.runtime.feeds import bare_run, check_feed, check_names
 from symgraph.runtime.legalize import legalize, missing_kernels
 from symgraph.runtime.ort import CPU, Run, onnxruntime, session_options
+from symgraph.runtime.writer import variable_inputs
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,14 @@ class Session:
     Threads may run it at the same time. `providers` are names such as `"cuda"`; `strict` refuses to run any node
     elsewhere (None: `config.is_strict`), `fallback` goes on without a provider that is not there. `threads` is one a
     core if None; `optimize=False` switches ONNX Runtime's own optimiser off; `profile=True` times every node.
+    With `variables_as_inputs` the weights are read anew at every run, which spares compiling when they change.
 
     Errors: `UnsupportedOpError` naming every operator that has no kernel, `ProviderError`, `RunError`.
     """
 
     def __init__(self, graph: Graph, providers: str | Provider | Sequence[Provider] | None = None, *,
                  optimize: bool = True, strict: bool | None = None, fallback: bool = False,
-                 threads: int | None = None, profile: bool = False) -> None:
+                 threads: int | None = None, profile: bool = False, variables_as_inputs: bool = False) -> None:
         self.graph = graph
         self.providers = resolve_providers(providers, fallback=fallback)
         self.input_names = graph.input_names
@@ -93,6 +95,7 @@ class Session:
                                      "cast to another dtype, such as float32")
         self._inputs = tuple(_input(name, x.type) for name, x in zip(self.input_names, graph.inputs, strict=True))
         self._outputs = list(self.output_names)
+        self._state = dict(zip(variable_inputs(self._legal), self._legal.variables, strict=True)) if variables_as_inputs else {}
         self._lock = threading.Lock()
         self._compiled = self._compile()
 
@@ -104,7 +107,9 @@ class Session:
         Errors: `GraphError` for wrong names, `DtypeError` and `ShapeError` for values that do not fit, `RunError`
         where a node fails or the time is over, `ResourceError` where memory does not suffice.
         """
-        values = self._check(feeds)
+        values = self.check(feeds)
+        for name, variable in self._state.items():
+            values[name] = variable.numpy()
         if timeout is not None:
             return self._run_for(values, timeout)
         try:
@@ -116,7 +121,7 @@ class Session:
     def is_stale(self) -> bool:
         """Whether a variable of the graph was assigned since the weights were compiled in."""
         compiled = self._compiled
-        return Variable.epoch != compiled.epoch and compiled.versions != self._versions()
+        return not self._state and Variable.epoch != compiled.epoch and compiled.versions != self._versions()
 
     def refresh(self) -> None:
         """Compile anew with the weights as they are now, if any has changed."""
@@ -171,11 +176,12 @@ class Session:
         if self._profile_prefix is not None:
             options.enable_profiling = True
             options.profile_file_prefix = self._profile_prefix
-        native = open_session(self._legal, options, self.providers)
+        native = open_session(self._legal, options, self.providers, variables_as_inputs=bool(self._state))
         check_providers(native, self.providers, fallback=self._fallback)
         return _Compiled(native, bare_run(native, [x.type for x in self.graph.outputs]), epoch, versions)
 
-    def _check(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+    def check(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """The values as ONNX Runtime takes them; the errors are those of `run`."""
         values = {}
         if len(feeds) != len(self._inputs) or any([name not in feeds for name in self.input_names]):
             check_names(feeds, self.input_names, f"graph {self.graph.name!r}")

@@ -45,12 +45,15 @@ class ModelWriter:
         """The opsets of the domains that nodes were written of."""
         return {domain: self.opsets.get(domain, 1) for domain in self.domains}
 
-    def main(self, graph: Graph, *, keep_weights_out: bool) -> GraphProto:
+    def main(self, graph: Graph, *, keep_weights_out: bool, variables_as_inputs: bool = False) -> GraphProto:
         """The main graph: the names of its values are those of the graph."""
         self.taken.update(graph.names.values())
         names: Names = dict(graph.names)
         proto = GraphProto(name=graph.name, input=[_value_info(names[x], x.type) for x in graph.inputs])
         leaves = tuple(_leaves(graph))
+        if variables_as_inputs:
+            proto.input.extend(_value_info(names[x], x.type) for x in graph.variables)
+            leaves = tuple(x for x in leaves if not isinstance(x, Variable))
         if keep_weights_out:
             self.weights = {names[leaf]: leaf for leaf in leaves}
         else:
@@ -196,6 +199,11 @@ class ModelWriter:
             name = f"{wanted}_{number}"
         self.taken.add(name)
         return name
+
+
+def variable_inputs(graph: Graph) -> tuple[str, ...]:
+    """The names of the inputs that variables become where they are written as inputs."""
+    return tuple(graph.names[x] for x in graph.variables)
 
 
 def _within(outer: Names, symbols: Iterable[Operand], values: Iterable[str]) -> Names:

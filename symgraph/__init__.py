@@ -1,9 +1,51 @@
-"""symgraph: define a model once by applying layers to symbols; run, look into, differentiate and export it as ONNX."""
+"""symgraph: define a model once by applying layers to symbols; run it, look into it, export it as ONNX.
 
-from symgraph.core.apply import apply_op, symbol
+>>> import symgraph as sg
+>>> x = sg.Input((4,), name="x")
+>>> model = sg.Model(x, sg.layers.Dense(2, activation="softmax", name="head").apply(x))
+>>> model.predict(np.zeros((1, 4), np.float32)).tolist()
+[[0.5, 0.5]]
+"""
+
+from symgraph import layers, models, ops, passes, runtime
+from symgraph.core.apply import symbol
+from symgraph.core.errors import (
+    DisposedError,
+    DtypeError,
+    FormatError,
+    GraphError,
+    LayerError,
+    LimitError,
+    MissingDependencyError,
+    OpError,
+    ProviderError,
+    ResourceError,
+    RunError,
+    ShapeError,
+    SymgraphError,
+    UnsafeModelError,
+    UnsupportedOpError,
+)
 from symgraph.core.graph import Graph
-from symgraph.core.memory import dispose, keep, memory, tidy
+from symgraph.core.memory import Memory, dispose, keep, memory, tidy
 from symgraph.core.tensor import SymbolicTensor
 from symgraph.core.value import Tensor, tensor
 from symgraph.core.variable import Variable
-from symgraph import runtime
+from symgraph.layers import Input, Layer, activations, initializers
+from symgraph.layers.layer import clear_session
+from symgraph.ops import *
+from symgraph.ops import random_numbers as random
+from symgraph.runtime.devices import config, device
+from symgraph.runtime.profile import profile, time
+from symgraph.training import Model, Sequential, function, load_onnx
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "DisposedError", "DtypeError", "FormatError", "Graph", "GraphError", "Input", "Layer", "LayerError", "LimitError",
+    "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError", "ResourceError", "RunError", "Sequential",
+    "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor", "UnsafeModelError", "UnsupportedOpError", "Variable",
+    "activations", "clear_session", "config", "device", "dispose", "function", "initializers", "keep", "layers",
+    "load_onnx", "memory", "models", "ops", "passes", "profile", "random", "runtime", "symbol", "tensor", "tidy", "time",
+]
+__all__ += [name for name in dir(ops) if not name.startswith("_")]

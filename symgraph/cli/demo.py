@@ -50,8 +50,9 @@ def run(options: argparse.Namespace) -> None:
         say(f'tensor "{CUT}" {features.output.type}, mean {inside.mean():.4g}: '
             f"{len(features.graph.nodes)} of {len(resnet.graph.nodes)} nodes were needed")
     with step("build on it") as say:
-        x = layers.Permute((2, 3, 1), name="channels_last").apply(features.output)
-        x = layers.GlobalAveragePooling2D(name="pool").apply(x)
+        x = layers.Reshape((2048, 49), name="places").apply(features.output)
+        x = layers.GlobalAveragePooling1D(name="average").apply(x)
+        x = layers.LayerNormalization(name="normalise").apply(x)
         x = layers.Dense(16, activation="relu", name="hidden").apply(x)
         scores = layers.Dense(3, activation="softmax", name="scores").apply(x)
         model = Model(features.input, [scores, features.output], name="resnet_with_head")
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     with step("run both modes") as say:
         compiled, _ = model.predict(image)
         eager: Any = Tensor(inside)
-        for name in ("channels_last", "pool", "hidden", "scores"):
+        for name in ("places", "average", "normalise", "hidden", "scores"):
             eager = model.get_layer(name).apply(eager)
         say(f"symbols and values differ by {_difference(compiled, eager.numpy())}")
     with tempfile.TemporaryDirectory() as scratch:

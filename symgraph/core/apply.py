@@ -74,11 +74,11 @@ def record(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, 
     """Make a node of `op`, with inferred types."""
     check_count(op, inputs)
     types = infer_types(op, inputs, attributes, len(wanted))
-    node = Node(op, inputs, attributes, types, absent=frozenset(i for i, w in enumerate(wanted) if not w))
+    node = Node(op, inputs, attributes, types, absent=op.absent_outputs(wanted))
     first = node.outputs[0]
     if first is not None:
         first.data = propagate_data(op, inputs, attributes)
-    return node.outputs
+    return tuple(x if w else None for x, w in zip(node.outputs, wanted, strict=True))
 
 
 def check_count(op: Op, inputs: tuple[Operand | None, ...]) -> None:

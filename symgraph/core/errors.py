@@ -17,8 +17,8 @@ class OpError(SymgraphError, ValueError):
     """An operator cannot be applied to these operands."""
 
 
-class DtypeError(SymgraphError, TypeError):
-    """A dtype is unknown or does not fit."""
+class DtypeError(SymgraphError, TypeError, ValueError):
+    """A dtype is unknown or does not fit: for some a wrong type, for others a wrong value."""
 
 
 class ShapeError(SymgraphError, ValueError):

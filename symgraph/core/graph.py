@@ -154,18 +154,22 @@ class Graph:
         return self.with_outputs(outputs, self.output_names)
 
     def to_networkx(self) -> networkx.MultiDiGraph:
-        """A networkx graph: nodes are this graph's nodes and leaf values, edges are values (attribute `value`)."""
+        """A networkx graph of this graph's nodes; inputs, constants and variables are there under their names.
+
+        Edges are values (attribute `value`), from what makes them to what reads them.
+        """
         import networkx
 
         result = networkx.MultiDiGraph(name=self.name)
-        for start in self.inputs:
-            result.add_node(start, kind="input", label=self.names[start])
+        for start in (*self.inputs, *self.captures):
+            result.add_node(self.names[start], kind="input", label=self.names[start])
         for node in self.nodes:
             result.add_node(node, kind="node", label=str(node.op))
             for position, x in enumerate(node.operands):
                 if x is None:
                     continue
-                source: object = x if not isinstance(x, SymbolicTensor) or x in self._boundary else x.node
+                is_made = isinstance(x, SymbolicTensor) and x not in self._boundary
+                source: object = x.node if is_made else self.names[x]  # type: ignore[attr-defined]
                 if source not in result:
                     kind = "variable" if isinstance(x, Variable) else "constant"
                     result.add_node(source, kind=kind, label=self.names[x])

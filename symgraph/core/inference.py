@@ -256,6 +256,8 @@ def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mappi
     if op.name == "Shape":
         return _shape_data(inputs[0], attributes)
     data = [None if x is None else known_data(x) for x in inputs]
+    if op.name == "Concat":
+        data = [_unknown_data(x) if d is None else d for d, x in zip(data, inputs, strict=True)]
     if any(d is None for d, x in zip(data, inputs, strict=True) if x is not None):
         return None
     try:
@@ -264,6 +266,14 @@ def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mappi
         return None
     result = None if found is None else np.asarray(found, object)
     return result if result is not None and result.size <= MAX_DATA else None
+
+
+def _unknown_data(x: Operand | None) -> Data | None:
+    """As many unknown numbers as a short vector of integers has, so that those beside them stay known."""
+    if x is None or not isinstance(x.type, TensorType) or not is_integer(x.type.dtype) or x.type.shape is None:
+        return None
+    length = x.type.shape[0] if len(x.type.shape) == 1 else None
+    return np.full(length, None, object) if isinstance(length, int) and length <= MAX_DATA else None
 
 
 def _shape_data(x: Operand, attributes: Mapping[str, Any]) -> Data | None:
@@ -278,7 +288,7 @@ def _shape_data(x: Operand, attributes: Mapping[str, Any]) -> Data | None:
 def _arithmetic(function: Callable[[int, int], int]) -> Callable[[list[Any], Mapping[str, Any]], Any]:
     known = np.frompyfunc(
         lambda a, b: function(a, b) if isinstance(a, int) and isinstance(b, int) else None, 2, 1)
-    return lambda data, attributes: known(data[0], data[1])
+    return lambda data, attributes: np.asarray(known(data[0], data[1]), object)
 
 
 def _truncating(a: int, b: int) -> int | None:

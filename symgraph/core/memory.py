@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -60,7 +61,11 @@ class Memory:
 
 
 def memory() -> Memory:
-    """What is alive: every `Tensor` and `Variable` that was neither disposed nor forgotten."""
+    """What is alive: every `Tensor` and `Variable` that was neither disposed nor forgotten.
+
+    Collects Python's garbage first, so that forgotten graphs do not count; that takes some milliseconds.
+    """
+    gc.collect()
     return Memory(ledger.tensors, ledger.bytes)
 
 

@@ -95,6 +95,13 @@ class Op:
             return "", frozenset()
         return known[min(index, len(known) - 1)]
 
+    def absent_outputs(self, wanted: tuple[bool, ...]) -> frozenset[int]:
+        """Which outputs are left out: those not wanted, where the schema lets them be."""
+        formal = () if self.schema is None else self.schema.outputs
+        needed = OpSchema.FormalParameterOption.Single
+        return frozenset(i for i, w in enumerate(wanted) if not w and not (
+            i < len(formal) and formal[i].option == needed))
+
     def input_name(self, index: int) -> str:
         """The formal name of input `index`, for messages."""
         if self.schema is None or not self.schema.inputs:

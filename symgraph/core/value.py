@@ -60,10 +60,10 @@ class Tensor(Operand):
 
     def numpy(self) -> Array:
         """The value as a NumPy array that cannot be written to; `np.array(x)` makes one that can."""
-        buffer = self._buffer
+        buffer = self._buffer if self._buffer is not None else self.buffer
         if isinstance(buffer, np.ndarray):
             return buffer
-        array = self.buffer.numpy()
+        array = buffer.numpy()
         array.flags.writeable = False
         return array
 

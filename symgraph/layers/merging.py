@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from typing import Any, ClassVar
+from typing import Any
 
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape, TensorType, format_dims
@@ -48,7 +48,9 @@ class Elementwise(MergeLayer):
     A tensor of lower rank gets axes of size 1 behind the batch.
     """
 
-    function: ClassVar[Callable[[Any, Any], Operand]]
+    def combined(self, x1: Operand, x2: Operand) -> Operand:
+        """The function of two tensors."""
+        raise NotImplementedError
 
     def check_shapes(self, shapes: list[Shape]) -> None:
         rank = max(len(shape) for shape in shapes)
@@ -62,7 +64,7 @@ class Elementwise(MergeLayer):
 
     def call(self, inputs: Inputs) -> Operand:
         rank = max(x.ndim for x in inputs)
-        return reduce(type(self).function, [_expanded(x, rank) for x in inputs])
+        return reduce(self.combined, [_expanded(x, rank) for x in inputs])
 
 
 def _widened(shape: Shape, rank: int) -> Shape:
@@ -83,26 +85,31 @@ class Add(Elementwise):
     [11.0, 22.0]
     """
 
-    function = staticmethod(arithmetic.add)
+    def combined(self, x1: Operand, x2: Operand) -> Operand:
+        return arithmetic.add(x1, x2)
 
 
 class Subtract(Elementwise):
     """`x1 - x2` of a list of two tensors, whose shapes broadcast."""
 
     count = 2
-    function = staticmethod(arithmetic.subtract)
+
+    def combined(self, x1: Operand, x2: Operand) -> Operand:
+        return arithmetic.subtract(x1, x2)
 
 
 class Multiply(Elementwise):
     """`x1 * x2 * ...` of a list of tensors, whose shapes broadcast."""
 
-    function = staticmethod(arithmetic.multiply)
+    def combined(self, x1: Operand, x2: Operand) -> Operand:
+        return arithmetic.multiply(x1, x2)
 
 
 class Average(Elementwise):
     """`(x1 + x2 + ... + xn) / n` of a list of tensors, whose shapes broadcast."""
 
-    function = staticmethod(arithmetic.add)
+    def combined(self, x1: Operand, x2: Operand) -> Operand:
+        return arithmetic.add(x1, x2)
 
     def call(self, inputs: Inputs) -> Operand:
         return arithmetic.true_divide(super().call(inputs), len(inputs))
@@ -111,13 +118,15 @@ class Average(Elementwise):
 class Maximum(Elementwise):
     """`max(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast."""
 
-    function = staticmethod(arithmetic.maximum)
+    def combined(self, x1: Operand, x2: Operand) -> Operand:
+        return arithmetic.maximum(x1, x2)
 
 
 class Minimum(Elementwise):
     """`min(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast."""
 
-    function = staticmethod(arithmetic.minimum)
+    def combined(self, x1: Operand, x2: Operand) -> Operand:
+        return arithmetic.minimum(x1, x2)
 
 
 class Concatenate(MergeLayer):

@@ -40,6 +40,13 @@ class Network:
                 found.setdefault(unit.layer)
         return list(found)
 
+    def outputs_of(self, name: str) -> list[SymbolicTensor]:
+        """What the layers of this name gave here: the outputs of their first call, or the input of this name."""
+        for unit in self.units:
+            if isinstance(unit, LayerCall) and unit.layer.name == name:
+                return [x for x in flatten(unit.outputs) if isinstance(x, SymbolicTensor)]
+        return [x for x in self.inputs if x.name == name]
+
     def run(self, values: Iterable[Operand], outputs: Any, training: bool) -> Any:
         """The structure `outputs` computed from other inputs: layers are called again, ops applied again."""
         mapping: dict[Operand, Operand] = dict(zip(self.inputs, values, strict=True))

@@ -194,4 +194,4 @@ class AlphaDropout(NoiseLayer):
         a = ((1 - self.rate) * (1 + self.rate * least**2)) ** -0.5
         is_kept = greater_equal(uniform(noise, seed=self.seed_generator), self.rate)
         kept = where(is_kept, x, -least)
-        return add(multiply(kept, a), a * least * self.rate)  # type: ignore[arg-type]
+        return add(multiply(kept, a), a * least * self.rate)

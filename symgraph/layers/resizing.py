@@ -12,6 +12,7 @@ from symgraph.layers.checked import SpatialLayer
 from symgraph.ops.applying import apply
 from symgraph.ops.rearranging import pad
 from symgraph.ops.shape import transpose
+from symgraph.ops.sizes import INT64_MAX, ints
 
 __all__ = [
     "Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
@@ -47,9 +48,9 @@ class Cropping(BorderLayer):
             size = inputs.shape[axis]
             if isinstance(size, int) and before + after >= size:
                 raise self.error(f"cropping {self.cropping} leaves nothing of axis {axis} of {inputs.type}")
-        starts = np.int64([before for before, _ in self.cropping])
-        ends = np.int64([-after if after else 2**63 - 1 for _, after in self.cropping])
-        return apply("Slice", inputs, starts, ends, np.int64(self.spatial_axes))
+        starts = ints(*(before for before, _ in self.cropping))
+        ends = ints(*(-after if after else INT64_MAX for _, after in self.cropping))
+        return apply("Slice", inputs, starts, ends, ints(*self.spatial_axes))
 
 
 class Cropping1D(Cropping):
@@ -124,7 +125,7 @@ class ZeroPadding3D(ZeroPadding):
 class UpSampling(SpatialLayer):
     """`x` enlarged `size` times along each axis of space (ONNX Resize)."""
 
-    modes = ("nearest",)
+    modes: tuple[str, ...] = ("nearest",)
 
     def __init__(self, size: int | Sequence[int] = 2, data_format: str | None = None, interpolation: str = "nearest",
                  **options: Any) -> None:
@@ -135,7 +136,7 @@ class UpSampling(SpatialLayer):
     def call(self, inputs: Operand) -> Operand:
         if self.data_format == "channels_last":
             inputs = transpose(inputs, (0, inputs.ndim - 1, *range(1, inputs.ndim - 1)))
-        scales = np.float32([1, 1, *self.size])
+        scales = np.array([1, 1, *self.size], np.float32)
         if self.interpolation == "nearest":
             y = apply("Resize", inputs, None, scales, mode="nearest", nearest_mode="floor",
                       coordinate_transformation_mode="asymmetric")

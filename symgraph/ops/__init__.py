@@ -13,6 +13,7 @@ from symgraph.ops.trigonometry import *
 from symgraph.ops.control import *
 from symgraph.ops.creation import *
 from symgraph.ops.cumulative import *
+from symgraph.ops.decompositions import *
 from symgraph.ops.diagonals import *
 from symgraph.ops.einsum import *
 from symgraph.ops.getitem import *
@@ -25,3 +26,9 @@ from symgraph.ops.rearranging import *
 from symgraph.ops.shape import *
 from symgraph.ops.sorting import *
 from symgraph.ops.windows import *
+from symgraph.ops.activations import *
+from symgraph.ops.attention import *
+from symgraph.ops.convolution import *
+from symgraph.ops.image import *
+from symgraph.ops.normalization import *
+from symgraph.ops.pooling import *

@@ -46,7 +46,7 @@ def linear(x: object) -> Operand:
 def relu(x: object, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Operand:
     """`max(x, 0)` (ONNX Relu).
 
-    In general `max_value` for `x >= max_value`, `x` from `threshold` on, `negative_slope (x - threshold)` below.
+    In general `max_value` for `x >= max_value`, `x` above `threshold`, else `negative_slope (x - threshold)`.
 
     >>> import symgraph as sg
     >>> sg.ops.relu([-1.0, 0.0, 2.0]).tolist()
@@ -60,7 +60,7 @@ def relu(x: object, negative_slope: float = 0.0, max_value: float | None = None,
         y = leaky_relu(x, negative_slope)
     else:
         below = apply("Mul", apply("Sub", x, threshold), negative_slope)
-        y = apply("Where", apply("Less", x, threshold), below, x)
+        y = apply("Where", apply("Greater", x, threshold), x, below)
     return y if max_value is None else apply("Min", y, max_value)
 
 

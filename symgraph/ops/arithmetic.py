@@ -14,7 +14,8 @@ from symgraph.ops.promotion import as_operand, cast_to, promote, promote_to_floa
 __all__ = [
     "abs", "absolute", "add", "angle", "conj", "conjugate", "copysign", "div", "divide", "divide_no_nan", "fabs",
     "fmax", "fmin", "heaviside", "hypot", "imag", "ldexp", "maximum", "minimum", "mul", "multiply", "neg", "negative",
-    "positive", "real", "reciprocal", "sign", "signbit", "square", "squared_difference", "sub", "subtract", "true_divide",
+    "positive", "real", "reciprocal", "sign", "signbit", "square", "squared_difference", "sub", "subtract",
+    "true_divide",
 ]
 
 
@@ -131,7 +132,7 @@ def signbit(x: object) -> Operand:
         return apply("Less", cast_to(x, "float32"), 0.0)
     is_negative = apply("Less", x, 0)
     if not is_floating(dtype):
-        return cast(Operand, is_negative)
+        return is_negative
     return apply("Or", is_negative, apply("Less", apply("Reciprocal", x), 0.0))
 
 

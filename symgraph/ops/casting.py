@@ -6,7 +6,7 @@ import numpy as np
 
 from symgraph.core.errors import DtypeError
 from symgraph.core.tensor import Operand, method
-from symgraph.core.types import as_dtype, is_floating, is_integer, numpy_dtype, promote_dtypes
+from symgraph.core.types import as_dtype, is_floating, is_integer, promote_dtypes
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 
@@ -44,11 +44,11 @@ def saturate_cast(x: object, dtype: object) -> Operand:
     x, name = as_operand(x), as_dtype(dtype)
     if not is_integer(name) or x.dtype == "bool" or name == x.dtype:
         return cast_to(x, name)
-    limits = np.iinfo(numpy_dtype(name))
+    limits = np.iinfo(name)
     low, high = int(limits.min), int(limits.max)
     if is_floating(x.dtype):
         return _saturate_float(x, name, low, high)
-    own = np.iinfo(numpy_dtype(x.dtype))
+    own = np.iinfo(x.dtype)
     if low > int(own.min):
         x = apply("Max", x, as_operand(low, x.dtype))
     if high < int(own.max):

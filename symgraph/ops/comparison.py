@@ -142,7 +142,7 @@ def _isclose(x: Operand, y: Operand, rtol: float, atol: float, equal_nan: int) -
     is_near = apply("LessOrEqual", apply("Abs", apply("Sub", x, y)), limit)
     is_close = apply("Or", apply("And", is_near, isfinite(y)), apply("Equal", x, y))
     if not equal_nan:
-        return cast(Operand, is_close)
+        return is_close
     return apply("Or", is_close, apply("And", apply("IsNaN", x), apply("IsNaN", y)))
 
 

@@ -7,13 +7,12 @@ from typing import Any
 
 from symgraph.core.errors import DtypeError, GraphError, ShapeError
 from symgraph.core.op import find_op
-from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import as_size, is_symbolic
-from symgraph.ops.subgraph import Traced, captured_symbols, close, merge_types, trace_function
+from symgraph.ops.subgraph import Traced, captured_symbols, close, leaves, merge_types, refill, trace_function
 
 __all__ = ["cond", "switch"]
 
@@ -47,7 +46,7 @@ def cond(pred: object, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) 
     types = tuple(merge_types(a.type, b.type) for a, b in zip(then.outputs, other.outputs, strict=True))
     attributes = {"then_branch": close(then, captured, "then"), "else_branch": close(other, captured, "else")}
     node = Node(find_op("If"), (condition,), attributes, types, captures=captured)
-    return pack(then.result, node.outputs)
+    return refill(then.result, node.outputs)
 
 
 def as_scalar_condition(pred: object, who: str) -> Operand:
@@ -63,7 +62,7 @@ def as_scalar_condition(pred: object, who: str) -> Operand:
 
 def _check_alike(then: Traced, other: Traced) -> None:
     def shape(result: Any) -> Any:
-        return pack(result, ["*"] * len(flatten(result)))
+        return refill(result, ["*"] * len(leaves(result)))
 
     if shape(then.result) != shape(other.result):
         raise GraphError(f"cond: both functions must return the same nesting, got {shape(then.result)} and "
@@ -74,7 +73,7 @@ def _of_one_dtype(traced: Traced, other: Traced) -> Traced:
     """Python numbers that one function returns take the dtype of what the other does."""
     outputs = tuple(
         as_operand(leaf, y.dtype) if isinstance(leaf, bool | int | float) and _fits(leaf, y.dtype) else x
-        for leaf, x, y in zip(flatten(traced.result), traced.outputs, other.outputs, strict=True))
+        for leaf, x, y in zip(leaves(traced.result), traced.outputs, other.outputs, strict=True))
     return Traced(traced.result, outputs, traced.inputs, traced.begin)
 
 

@@ -103,7 +103,7 @@ def conv_transpose(inputs: object, kernel: object, strides: Ints = 1, padding: s
         raise ShapeError(f"{who}: the kernel of shape {w.shape} takes {w.shape[-1]} channels, "
                          f"the inputs of shape {x.shape} have {given}")
     strides_, dilations = per_axis(who, "strides", strides, rank), per_axis(who, "dilation_rate", dilation_rate, rank)
-    wanted = tuple(output_padding) if isinstance(output_padding, list | tuple) else (output_padding,) * rank
+    wanted = (output_padding,) * rank if isinstance(output_padding, int | None) else tuple(output_padding)
     if len(wanted) != rank or any(p is not None and p < 0 for p in wanted):
         raise OpError(f"{who}: output_padding is a whole number from 0, None, or {rank} of them, "
                       f"got {output_padding!r}")

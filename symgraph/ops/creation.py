@@ -29,7 +29,7 @@ def constant(value: object, dtype: object = None, shape: object = None) -> Tenso
     """
     if shape is not None and np.ndim(value) == 0:  # type: ignore[arg-type]
         sizes = as_sizes(shape, "constant")
-        return tensor(np.full(sizes, as_array(value, None if dtype is None else as_dtype(dtype))))  # type: ignore[arg-type]
+        return tensor(np.full(sizes, as_array(value, None if dtype is None else as_dtype(dtype))))
     return tensor(value, shape, dtype)
 
 
@@ -103,7 +103,7 @@ def full(shape: object, fill_value: object, dtype: object = None) -> Operand:
         return broadcast_to(value, sizes)
     array = as_array(value)
     try:
-        return Tensor(np.full(sizes, array, array.dtype))  # type: ignore[arg-type]
+        return Tensor(np.full(sizes, array, array.dtype))
     except ValueError:
         raise ShapeError(f"full: a value of shape {array.shape} does not fill the shape {tuple(sizes)}") from None
 
@@ -247,9 +247,9 @@ def linspace(start: object, stop: object, num: int = 50, endpoint: bool = True, 
     wanted = found if dtype is None else as_dtype(dtype)
     if not isinstance(start, Operand) and not isinstance(stop, Operand):
         ends = [as_array(x).astype(np.float64) for x in (start, stop)]
-        values, distance = np.linspace(ends[0], ends[1], num, endpoint, retstep=True, axis=axis)
-        result = Tensor(np.asarray(values).astype(numpy_dtype(wanted)))
-        return (result, Tensor(np.asarray(distance).astype(numpy_dtype(found)))) if retstep else result
+        numbers, gap = np.linspace(ends[0], ends[1], num, endpoint, retstep=True, axis=axis)
+        result = Tensor(np.asarray(numbers).astype(numpy_dtype(wanted)))
+        return (result, Tensor(np.asarray(gap).astype(numpy_dtype(found)))) if retstep else result
     a, b = (as_operand(x, found) for x in (start, stop))
     parts = max(num - 1 if endpoint else num, 1)
     rank = max(a.ndim, b.ndim)

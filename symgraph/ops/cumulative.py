@@ -12,7 +12,7 @@ from symgraph.ops.applying import apply
 from symgraph.ops.joining import concat
 from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.shape import ravel, reshape, unchanged
-from symgraph.ops.sizes import INT64_MAX, as_axis, dimension, dimensions, ints, times, vector
+from symgraph.ops.sizes import INT64_MAX, as_axis, dimension, dimensions, ints, vector
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff"]
 
@@ -82,7 +82,7 @@ def _doubled(x: Operand, *, op: str, axis: int) -> Operand:
         head = apply("Slice", y, ints(0), cut, ints(axis))
         late = apply("Slice", y, cut, ints(INT64_MAX), ints(axis))
         early = apply("Slice", y, ints(0), apply("Sub", vector([size]), cut), ints(axis))
-        return reshape(concat([head, apply(op, early, late)], axis=axis), dimensions(x)), times(reach, 2)
+        return reshape(concat([head, apply(op, early, late)], axis=axis), dimensions(x)), apply("Add", reach, reach)
 
     start = apply("Identity", Tensor(np.array(1, np.int64)))
     y, _ = while_loop(lambda y, reach: apply("Less", reach, size), step, (x, start))

@@ -116,7 +116,7 @@ def _before_reversal(x: Operand, parts: list[_Part]) -> tuple[Operand, list[_Par
 
 def is_negative(k: object) -> bool:
     """Whether `k` is a known number below 0."""
-    return hasattr(k, "__index__") and not is_symbolic(k) and int(k) < 0  # type: ignore[call-overload, no-any-return]
+    return hasattr(k, "__index__") and not is_symbolic(k) and int(k) < 0
 
 
 def _as_entry(x: Operand, k: object) -> object:
@@ -137,7 +137,7 @@ def _as_entry(x: Operand, k: object) -> object:
     k = as_operand(k)
     if k.dtype != "bool" and not is_integer(k.dtype):
         raise DtypeError(f"{x.type} cannot be indexed by {k.type}; cast it to int64 or bool")
-    return int(k) if is_integer(k.dtype) and not k.ndim and not is_symbolic(k) else k  # type: ignore[call-overload]
+    return int(k) if is_integer(k.dtype) and not k.ndim and not is_symbolic(k) else k
 
 
 def _width(entry: object) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.core.errors import DtypeError, ShapeError
+from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import as_dtype, is_integer
 from symgraph.core.value import Tensor
@@ -68,7 +69,11 @@ def slice(inputs: object, start_indices: object, shape: object) -> Operand:
 
 
 def _is_same(size: Size, dim: object) -> bool:
-    return isinstance(size, int) and isinstance(dim, int) and size == dim
+    """Whether a size is known to be that of a dimension, by number or by name."""
+    if isinstance(size, int):
+        return isinstance(dim, int) and size == dim
+    data = known_data(size)
+    return data is not None and isinstance(dim, str) and data.item() == dim
 
 
 def _block(x: Operand, start_indices: object, sizes: list[Size], who: str) -> tuple[list[Size], list[Size]]:
@@ -99,7 +104,7 @@ def slice_update(inputs: object, start_indices: object, updates: object) -> Oper
     sizes: list[Size] = list(dimensions(block))
     starts, _ = _block(x, start_indices, sizes, "slice_update")
     axes = [i for i in range(x.ndim)
-            if not (is_exactly(starts[i], 0) and isinstance(sizes[i], int) and _is_same(sizes[i], x.shape[i]))]
+            if not (is_exactly(starts[i], 0) and _is_same(sizes[i], x.shape[i]))]
     return _replace(x, block, [(i, starts[i], plus(starts[i], sizes[i])) for i in axes])
 
 

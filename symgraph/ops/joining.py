@@ -223,7 +223,7 @@ def tile(x: object, repeats: object) -> Operand:
     counts = as_sizes(repeats, "tile")
     if any(isinstance(n, int) and n < 0 for n in counts):
         raise ShapeError(f"tile: cannot repeat a negative number of times: {repeats!r}")
-    counts = [1] * (x.ndim - len(counts)) + counts
+    counts = [*[1] * (x.ndim - len(counts)), *counts]
     if len(counts) > x.ndim:
         x = expand_dims(x, tuple(range(len(counts) - x.ndim)))
     return apply("Tile", x, vector(counts)) if not all(is_exactly(n, 1) for n in counts) else unchanged(x)
@@ -251,7 +251,7 @@ def repeat(x: object, repeats: object, axis: int | None = None) -> Operand:
         return apply("Gather", x, _repeated_places(vector(counts)), axis=axis)
     if isinstance(have, int) and have != len(counts):
         raise OpError(f"repeat: axis {axis} of {x.type} needs {have} numbers of repeats, got {len(counts)}")
-    return apply("Gather", x, Tensor(np.repeat(np.arange(len(counts)), counts)), axis=axis)  # type: ignore[arg-type]
+    return apply("Gather", x, Tensor(np.repeat(np.arange(len(counts)), counts)), axis=axis)
 
 
 def _repeat_evenly(x: Operand, count: Size, axis: int) -> Operand:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def tensordot(x1: object, x2: object, axes: object = 2) -> Operand:
             raise ShapeError(f"tensordot: {x.type} and {y.type} do not have {count} axes in common")
         left, right = tuple(range(x.ndim - count, x.ndim)), tuple(range(count))
     else:
-        first, second = tuple(axes)  # type: ignore[arg-type]
+        first, second = cast(Sequence[object], axes)
         left, right = as_axes(first, x.ndim, "tensordot"), as_axes(second, y.ndim, "tensordot")
     if len(left) != len(right):
         raise ShapeError(f"tensordot: {len(left)} axes of one tensor go with {len(right)} of the other")
@@ -220,9 +221,9 @@ def norm(x: object, ord: object = None, axis: int | Sequence[int] | None = None,
         raise UnsupportedOpError(f"norm: order {ord!r} of matrices needs singular values, which no ONNX operator gives")
     if ord not in (1, -1, math.inf, -math.inf):
         raise OpError(f"norm: order of matrices is 'fro', 1, -1, inf or -inf, got {ord!r}")
-    summed, compared = axes if abs(ord) == 1 else axes[::-1]  # type: ignore[arg-type]
+    summed, compared = axes if abs(ord) == 1 else axes[::-1]
     sums = apply("ReduceL1", x, ints(summed), keepdims=1)
-    result = apply("ReduceMax" if ord > 0 else "ReduceMin", sums, ints(compared), keepdims=1)  # type: ignore[operator]
+    result = apply("ReduceMax" if ord > 0 else "ReduceMin", sums, ints(compared), keepdims=1)
     return result if keepdims else squeeze(result, axes)
 
 

@@ -20,7 +20,7 @@ from symgraph.ops.control import as_scalar_condition
 from symgraph.ops.joining import stack
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import Size, as_size, dimension, is_symbolic, minus
-from symgraph.ops.subgraph import Traced, captured_symbols, close, merge_types, trace_function
+from symgraph.ops.subgraph import Traced, captured_symbols, close, leaves, merge_types, refill, trace_function
 
 __all__ = ["fori_loop", "map", "scan", "vectorized_map", "while_loop"]
 
@@ -160,10 +160,10 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any = None, xs: Any = N
     (6, [1, 3, 6])
     """
     del unroll
-    rows = [as_operand(x) for x in flatten(xs) if x is not None]
+    rows = [as_operand(x) for x in leaves(xs)]
     count = _scan_length(rows, length)
     carry = map_structure(_carry_value, init)
-    everything = [*rows, *(x for x in flatten(carry) if x is not None)]
+    everything = [*rows, *leaves(carry)]
     if isinstance(count, int) and not any(is_symbolic(x) for x in everything):
         return _python_scan(f, carry, xs, rows, range(count)[::-1] if reverse else range(count))
     return _onnx_scan(f, carry, xs, rows, count, is_reversed=reverse)
@@ -190,16 +190,11 @@ def _scan_length(rows: list[Operand], length: object) -> Size:
     return dimension(rows[0], 0) if rows else wanted  # type: ignore[return-value]
 
 
-def _row_structure(xs: Any, leaves: list[Any]) -> Any:
-    remaining = iter(leaves)
-    return None if xs is None else pack(xs, (None if x is None else next(remaining) for x in flatten(xs)))
-
-
 def _python_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, rows: list[Operand],
                  order: range) -> tuple[Any, Any]:
     results: list[Any] = []
     for i in order:
-        x = _row_structure(xs, [apply("Gather", row, np.int64(i), axis=0) for row in rows])
+        x = refill(xs, [apply("Gather", row, np.int64(i), axis=0) for row in rows])
         carry, y = f(carry, x)
         results.append(y)
     if not results:
@@ -213,15 +208,15 @@ def _python_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, 
 def _onnx_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, rows: list[Operand], count: Size,
                *, is_reversed: bool) -> tuple[Any, Any]:
     sequences = rows or [apply("Range", np.int64(0), count, np.int64(1))]
-    start = [x for x in flatten(carry) if x is not None]
+    start = leaves(carry)
     types: list[ValueType | None] = [x.type for x in start]
     elements = [placeholder(TensorType(x.dtype, x.shape[1:]), f"x{i}") for i, x in enumerate(sequences)]
     while True:
         states = [placeholder(t, f"carry{i}") for i, t in enumerate(types)]
         traced = trace_function(
-            f, [*states, *elements], (_row_structure(carry, states), _row_structure(xs, elements if rows else [])),
+            f, [*states, *elements], (refill(carry, states), refill(xs, elements if rows else [])),
             "scan")
-        nexts, outs = _scan_outputs(traced, carry, start)
+        nexts, outs = _scan_outputs(traced, start)
         merged = [_loop_type("scan", i, t, x) for i, (t, x) in enumerate(zip(types, nexts, strict=True))]
         if merged == types:
             break
@@ -238,19 +233,19 @@ def _onnx_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, ro
     found = list(node.outputs)
     last, ys = found[:len(start)], iter(found[len(start):])
     result = traced.result[1]
-    return _row_structure(carry, last), pack(result, (None if y is None else next(ys) for y in flatten(result)))
+    return refill(carry, last), refill(result, ys)
 
 
-def _scan_outputs(traced: Traced, carry: Any, start: list[Any]) -> tuple[list[Operand], list[Operand]]:
+def _scan_outputs(traced: Traced, start: list[Any]) -> tuple[list[Operand], list[Operand]]:
     """The new carry and the results among what `f` has returned."""
     if not isinstance(traced.result, list | tuple) or len(traced.result) != 2:
         raise GraphError(f"scan: f must return a pair (carry, y), got {traced.result!r}")
-    new, ys = (flatten(part) for part in traced.result)
-    if len(new) != len(flatten(carry)):
-        raise GraphError(f"scan: f must return the carry as it takes it, {len(flatten(carry))} values, got {len(new)}")
+    new, ys = (leaves(part) for part in traced.result)
+    if len(new) != len(start):
+        raise GraphError(f"scan: f must return the carry as it takes it, {len(start)} values, got {len(new)}")
     nexts = [as_operand(x, s.dtype) if isinstance(x, bool | int | float) else as_operand(x)
-             for x, s in zip((x for x in new if x is not None), start, strict=True)]
-    return nexts, [as_operand(y) for y in ys if y is not None]
+             for x, s in zip(new, start, strict=True)]
+    return nexts, [as_operand(y) for y in ys]
 
 
 def map(f: Callable[[Any], Any], xs: Any) -> Any:

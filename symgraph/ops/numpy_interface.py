@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,10 +78,10 @@ def numpy_ufunc(ufunc: np.ufunc, how: str, inputs: Sequence[object], options: Ma
     Errors: `OpError` on symbols where there is no such op; `ImmutableError` for `out=` an operand.
     """
     shown = f"np.{ufunc.__name__}" if how == "__call__" else f"np.{ufunc.__name__}.{how}"
-    options = {name: value for name, value in options.items() if name not in _IGNORED and (value is not None or name == "axis")}
-    out = options.get("out")
-    if any(True for _ in _operands(out)):
-        raise ImmutableError(f"{shown}: out= is a {type(out[0]).__name__}, which never changes; use the result")
+    options = {name: value for name, value in options.items()
+               if name not in _IGNORED and (value is not None or name == "axis")}
+    for out in _operands(options.get("out")):
+        raise ImmutableError(f"{shown}: out= is a {type(out).__name__}, which never changes; use the result")
     names = {"__call__": ufunc.__name__, "reduce": _REDUCED.get(ufunc.__name__),
              "accumulate": _ACCUMULATED.get(ufunc.__name__)}
     op = _find(names.get(how) or "")
@@ -127,11 +128,8 @@ def _shown(args: Sequence[object], kwargs: Mapping[str, object]) -> str:
 def _arguments(function: Callable[..., Any], op: Callable[..., Any], args: Sequence[object],
                kwargs: Mapping[str, object]) -> tuple[list[object], dict[str, object]] | None:
     """NumPy's arguments as the op's: required ones by place, others by name; None where they do not fit."""
-    accepted = inspect.signature(op).parameters
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some of NumPy's functions do not tell
-        signature = None
+    accepted = _signature(op).parameters
+    signature = _numpy_signature(function)
     if signature is None or any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
         return _checked(op, list(args), dict(kwargs))
     try:
@@ -152,10 +150,23 @@ def _arguments(function: Callable[..., Any], op: Callable[..., Any], args: Seque
     return _checked(op, places, names)
 
 
+@lru_cache(maxsize=1024)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+def _numpy_signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    """The parameters of a NumPy function; None for those that do not tell."""
+    try:
+        return _signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
 def _checked(op: Callable[..., Any], args: list[object], kwargs: dict[str, object],
              ) -> tuple[list[object], dict[str, object]] | None:
     try:
-        inspect.signature(op).bind(*args, **kwargs)
+        _signature(op).bind(*args, **kwargs)
     except TypeError:
         return None
     return args, kwargs

@@ -10,6 +10,7 @@ import numpy as np
 from symgraph.core.apply import apply_op
 from symgraph.core.tensor import Operand
 from symgraph.core.types import ELEM_TYPES
+from symgraph.ops.sizes import ints
 
 __all__ = ["counter_words", "philox", "random_bits"]
 
@@ -72,8 +73,8 @@ def random_bits(state: Operand, stream: Operand, count: Operand | int) -> Operan
     index = apply_op("Range", np.int64(0), _scalar(blocks), np.int64(1))
     words = philox((apply_op("Cast", index, to=ELEM_TYPES["uint32"]),
                     apply_op("Cast", stream, to=ELEM_TYPES["uint32"]), *step), seed)
-    end = np.array([count]) if isinstance(count, int) else apply_op("Reshape", count, [1])
-    bits: Operand = apply_op("Slice", apply_op("Concat", *words, axis=0), np.int64([0]), end, np.int64([0]))
+    end = ints(count) if isinstance(count, int) else apply_op("Reshape", count, [1])
+    bits: Operand = apply_op("Slice", apply_op("Concat", *words, axis=0), ints(0), end, ints(0))
     return bits
 
 

@@ -217,7 +217,7 @@ def _polynomial(coefficients: tuple[float, ...], x: Operand) -> Operand:
     result = apply("Add", apply("Mul", x, coefficients[-1]), coefficients[-2])
     for coefficient in coefficients[-3::-1]:
         result = apply("Add", apply("Mul", result, x), coefficient)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _integer_body(key: Operand, number: Operand, low: Operand, span: Operand, *dynamic: Operand, dtype: str,
@@ -231,7 +231,7 @@ def _dropout_body(x: Operand, key: Operand, number: Operand, rate: Operand, scal
                   noise_shape: tuple[int, ...]) -> Operand:
     whole = apply("Shape", x)
     if noise_shape:
-        given = np.int64(noise_shape)
+        given = np.array(noise_shape, np.int64)
         whole = apply("Where", given < 0, whole, given)
     kept = apply("GreaterOrEqual", _fraction(_bits(key, number, whole), "float32"), rate)
     return apply("Where", kept, apply("Mul", x, scale), as_operand(0.0, x.dtype))
@@ -247,7 +247,7 @@ def _below(low: Number, high: Number, dtype: str) -> Number:
     if isinstance(low, Operand | np.ndarray) or isinstance(high, Operand | np.ndarray) or not low < high:
         return high
     kind = numpy_dtype(dtype)
-    return np.nextafter(np.array(high, kind), np.array(low, kind))  # type: ignore[no-any-return]
+    return np.nextafter(np.array(high, kind), np.array(low, kind))
 
 
 def _float_dtype(who: str, dtype: object, others: Callable[[str], bool] = lambda dtype: False) -> str:

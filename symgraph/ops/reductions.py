@@ -264,7 +264,8 @@ def _position(op: str, x: object, axis: int | None, *, keepdims: bool) -> Operan
 @method
 def logsumexp(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
     """`ln Σ eˣ` over `axis` without overflow on the way (ONNX ReduceLogSumExp)."""
-    return reduce("ReduceLogSumExp", *promote_to_float(x), axis, keepdims=keepdims)
+    (x,) = promote_to_float(x)
+    return reduce("ReduceLogSumExp", x, axis, keepdims=keepdims)
 
 
 amax, amin = max, min

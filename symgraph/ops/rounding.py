@@ -8,7 +8,7 @@ import numpy as np
 
 from symgraph.core.composite import apply_composite
 from symgraph.core.tensor import METHODS, Operand, method
-from symgraph.core.types import TensorType, is_floating, numpy_dtype
+from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import maximum, minimum
 from symgraph.ops.promotion import as_operand, cast_to, promote
@@ -106,7 +106,7 @@ def nan_to_num(x: object, nan: float = 0.0, posinf: float | None = None, neginf:
 def _largest(dtype: str) -> float:
     if dtype == "bfloat16":
         return 2.0**127 * (2 - 2.0**-7)
-    return float(np.finfo(numpy_dtype(dtype)).max)
+    return float(np.finfo(dtype).max)
 
 
 def _nan_to_num(x: Operand, nan: float, posinf: float, neginf: float) -> Operand:

@@ -18,6 +18,8 @@ from symgraph.core.variable import Variable
 
 __all__ = ["Seed", "SeedGenerator", "draw_key", "global_generator", "make_default_seed", "set_seed"]
 
+_ONE_STEP = np.array([0, 1], np.int64)
+
 _FIXED_STEP = -1
 """The step of an int seed: no generator counts that far, so its numbers are those of no generator."""
 
@@ -53,7 +55,7 @@ class SeedGenerator:
             return Tensor(self._advance()), 0
         self._symbolic_draws += 1
         if trace is not None and self.state not in trace.updates:
-            self.state.assign(apply_op("Add", self.state, np.int64([0, 1])))
+            self.state.assign(apply_op("Add", self.state, _ONE_STEP))
         return self.state, self._symbolic_draws
 
     def next(self) -> Operand:
@@ -65,7 +67,7 @@ class SeedGenerator:
         if current_trace() is None:
             self._advance()
         elif self.state not in current_trace().updates:  # type: ignore[union-attr]
-            self.state.assign(apply_op("Add", self.state, np.int64([0, 1])))
+            self.state.assign(apply_op("Add", self.state, _ONE_STEP))
 
     def reset(self, seed: int) -> None:
         """Start anew with another seed."""
@@ -77,7 +79,7 @@ class SeedGenerator:
     def _advance(self) -> np.ndarray[Any, Any]:
         with self._lock:
             present = self.state.numpy()
-            self.state.assign(present + np.int64([0, 1]))
+            self.state.assign(np.add(present, _ONE_STEP))
         return present
 
     def get_config(self) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def as_axis(axis: object, rank: int, who: str) -> int:
     """
     if not hasattr(axis, "__index__") or isinstance(axis, bool) or is_symbolic(axis):
         raise ShapeError(f"{who}: an axis must be a whole number, got {axis!r}")
-    number = int(axis)  # type: ignore[call-overload]
+    number = int(axis)
     if not -rank <= number < rank:
         there_are = f"a tensor of rank {rank} has the axes {-rank} to {rank - 1}" if rank else "a scalar has no axes"
         raise ShapeError(f"{who}: there is no axis {number}; {there_are}")

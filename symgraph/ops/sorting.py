@@ -106,7 +106,7 @@ def in_top_k(targets: object, predictions: object, k: int) -> Operand:
     if not is_integer(place.dtype) or place.ndim != scores.ndim - 1:
         raise ShapeError(f"in_top_k: needs whole numbers [N] and scores [N, C], got {place.type} and {scores.type}")
     own = apply("GatherElements", scores, expand_dims(cast_to(place, "int64"), -1), axis=-1)
-    above = apply("ReduceSum", cast_to(apply("Greater", scores, own), "int64"), ints(-1), keepdims=0)
+    above = apply("ReduceSum", cast_to(apply("Greater", scores, own), "int64"), ints(scores.ndim - 1), keepdims=0)
     number = apply("Squeeze", own, ints(-1))
     is_finite = apply("Not", apply("Or", apply("IsNaN", number), apply("IsInf", number)))
     return apply("And", apply("Less", above, np.int64(k)), is_finite)
@@ -127,7 +127,7 @@ def searchsorted(sorted_sequence: object, values: object, side: str = "left") ->
     if x.dtype == "bool":
         edges, x = cast_to(edges, "int32"), cast_to(x, "int32")
     is_passed = apply("Less" if side == "left" else "LessOrEqual", edges, expand_dims(x, x.ndim))
-    return apply("ReduceSum", cast_to(is_passed, "int32"), ints(-1), keepdims=0)
+    return apply("ReduceSum", cast_to(is_passed, "int32"), ints(x.ndim), keepdims=0)
 
 
 def digitize(x: object, bins: object) -> Operand:
@@ -138,7 +138,8 @@ def digitize(x: object, bins: object) -> Operand:
 def bincount(x: object, weights: object = None, minlength: int = 0, sparse: bool = False) -> Operand:
     """How often each number from 0 on occurs in the vector `x`, or the sum of the `weights` there.
 
-    By ONNX ScatterElements. The result is int32 (or of the weights' dtype) and as long as the largest number asks, at least `minlength`.
+    By ONNX ScatterElements. The result is int32, or of the weights' dtype, and as long as the largest number
+    asks, at least `minlength`.
 
     Errors: `DtypeError` for an `x` that is not of integers; `ShapeError` where it is not a vector.
     """

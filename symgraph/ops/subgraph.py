@@ -11,7 +11,7 @@ from symgraph.core.errors import GraphError
 from symgraph.core.graph import Graph, copy_node
 from symgraph.core.op import find_op
 from symgraph.core.scope import Trace, current_trace, tracing
-from symgraph.core.structure import flatten
+from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType
 from symgraph.ops.promotion import as_operand
@@ -25,6 +25,17 @@ class Traced:
     outputs: tuple[Operand, ...]
     inputs: tuple[SymbolicTensor, ...]
     begin: int  # nodes with this serial number or a later one belong to the function
+
+
+def leaves(structure: object) -> list[Any]:
+    """The leaves of a nesting that are something; None is nothing."""
+    return [leaf for leaf in flatten(structure) if leaf is not None]
+
+
+def refill(structure: Any, values: Iterable[object]) -> Any:
+    """A nesting like `structure` with `values` for its leaves; None stays."""
+    remaining = iter(values)
+    return pack(structure, (None if leaf is None else next(remaining) for leaf in flatten(structure)))
 
 
 def trace_function(function: Callable[..., Any], inputs: Sequence[SymbolicTensor], arguments: Sequence[object],
@@ -41,7 +52,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[SymbolicTensor
     known = dict(inner.updates)
     with tracing(inner):
         result = function(*arguments)
-        outputs = tuple(as_operand(leaf) for leaf in flatten(result))
+        outputs = tuple(as_operand(leaf) for leaf in leaves(result))
     for variable, value in inner.updates.items():
         if known.get(variable) is not value:
             raise GraphError(f"{who}: the function assigns variable {variable.name!r}; return the new value instead, "

@@ -50,6 +50,7 @@ def _count(session: Session, feeds: Mapping[str, Any]) -> int | None:
     if not lengths or len(lengths) < len(feeds) or session.graph.nodes == ():
         return None
     if len(set(lengths.values())) > 1:
+        session.check(feeds)
         types = [x.type for x in session.graph.inputs]
         if any(isinstance(t, TensorType) and t.shape and t.shape[0] is None for t in types):
             shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())

@@ -65,10 +65,19 @@ class Model(Layer):
         self._sessions.clear()
         self._traces.clear()
         self._network = Network(flatten(inputs), flatten(outputs))
-        self._sublayers[:] = self._network.layers
+        if not self._is_subclass:
+            self._sublayers[:] = self._network.layers
+            self._own_weights()
+        self.built = True
+
+    def _own_weights(self) -> None:
+        """Variables that ops use directly belong to the model itself."""
         own = {v for layer in self._sublayers for v in layer.weights}
         self._weights[:] = [v for v in self.graph.variables if v not in own]
-        self.built = True
+
+    @property
+    def _is_subclass(self) -> bool:
+        return type(self).call is not Model.call
 
     # What it is made of.
 
@@ -141,10 +150,8 @@ class Model(Layer):
 
         Errors: `GraphError` listing the near names.
         """
-        for layer in self._sublayers:
-            if layer.name == name and isinstance(layer.output, SymbolicTensor):
-                symbol: SymbolicTensor = layer.output
-                return symbol
+        for x in self._require().outputs_of(name):
+            return x
         try:
             found = self.graph.find(name)
         except GraphError as error:
@@ -268,7 +275,7 @@ class Model(Layer):
 
     def _connect_to(self, x: Any) -> None:
         """Make inputs for data like `x` and call the model on them."""
-        if type(self).call is Model.call:
+        if not self._is_subclass:
             raise LayerError(f'model "{self.name}" has no inputs and outputs yet; give it data or an input shape first')
         if isinstance(x, list | tuple) and _is_plain(x):
             x = as_array(x)
@@ -313,8 +320,7 @@ class Model(Layer):
         model._graph = graph
         model._network = Network(graph.inputs, graph.outputs)
         model._sublayers[:] = model._network.layers
-        own = {v for layer in model._sublayers for v in layer.weights}
-        model._weights[:] = [v for v in graph.variables if v not in own]
+        model._own_weights()
         model.built = True
         return model
 

@@ -107,8 +107,9 @@ def test_networkx_sees_the_edges():
     graph = Graph([x], [z]).to_networkx()
 
     assert networkx.is_directed_acyclic_graph(graph)
-    assert {d["label"] for _, d in graph.nodes(data=True)} == {"x", "w", "MatMul", "Add", "Relu", "constant"}
-    assert networkx.has_path(graph, x, z.node)
+    assert {d["label"] for _, d in graph.nodes(data=True)} == {
+        "x", "w", "MatMul", "Add", "Relu", "constant"}
+    assert networkx.has_path(graph, "x", z.node)
     assert y.node in networkx.ancestors(graph, z.node)
 
 

@@ -1,10 +1,10 @@
 """Rows for tensors made like others, and grids."""
 
 import numpy as np
-from tests.ops.table import Row
-from tests.ops.table_shape import DATA, cases, of
 
 from symgraph import ops
+from tests.ops.table import Row
+from tests.ops.table_shape import DATA, cases, of
 
 SHAPES = cases((), (0, 3), (2, 3))
 
@@ -20,7 +20,8 @@ ROWS = [
         result="float32"),
     Row("arange to a scalar", lambda n: ops.arange(n, 1, -2), lambda rng, d: (np.array(7, d),),
         lambda n: np.arange(7, 1, -2).astype(n.dtype), dtypes=("float32", "int32", "int64", "uint8")),
-    Row("linspace between tensors", lambda x, y: ops.linspace(x, y, 5), of((2,), (2,)), lambda x, y: np.linspace(x, y, 5),
+    Row("linspace between tensors", lambda x, y: ops.linspace(x, y, 5), of((2,), (2,)), lambda x, y: np.linspace(x, y,
+        5),
         rtol=1e-5, result=lambda d: d),
     Row("linspace without end", lambda x, y: ops.linspace(x, y, 4, False, axis=-1), of((2,), (2,)),
         lambda x, y: np.linspace(x, y, 4, False, axis=-1), rtol=1e-5, result=lambda d: d),

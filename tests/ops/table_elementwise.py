@@ -168,7 +168,8 @@ ROWS = [
     unary("exp", as_float(np.exp), dtypes=NUMBER_DTYPES),
     *[unary(name, getattr(np, name)) for name in ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10")],
     *[Row(f"{name} near 0", getattr(ops, name), {"small": special(
-        (1e-8, -1e-8, 1e-4, -1e-4, 0.03, -0.03, 1e-20, 0.4999, 0.6))}, getattr(np, name)) for name in ("expm1", "log1p")],
+        (1e-8, -1e-8, 1e-4, -1e-4, 0.03, -0.03, 1e-20, 0.4999, 0.6))}, getattr(np, name))
+      for name in ("expm1", "log1p")],
     binary("logaddexp", as_float(np.logaddexp)),
     edge_pairs("logaddexp", np.logaddexp),
     binary("logaddexp2", np.logaddexp2, dtypes=FLOAT_DTYPES),

@@ -1,10 +1,10 @@
 """Rows for taking, putting, choosing, sorting and counting."""
 
 import numpy as np
-from tests.ops.table import Row, normal, uniform
-from tests.ops.table_shape import DATA, SMALL, cases, of
 
 from symgraph import ops
+from tests.ops.table import Row, normal, uniform
+from tests.ops.table_shape import DATA, SMALL, cases, of
 
 NUMBERS = ("float32", "float64", "int32", "int64")
 
@@ -65,28 +65,34 @@ ROWS = [
     Row("where of mixed dtypes", lambda c, x: ops.where(c, x, 0.5),
         lambda rng, d: (uniform(rng, (3,), "bool"), normal(rng, (3,), d)),
         lambda c, x: np.where(c, x, 0.5), result="float32", dtypes=("float32", "int32", "int64")),
-    Row("nonzero", ops.nonzero, lambda rng, d: (uniform(rng, (3, 4), d, -1, 1),), np.nonzero, dtypes=("float32", "int32", "bool")),
+    Row("nonzero", ops.nonzero, lambda rng, d: (uniform(rng, (3, 4), d, -1, 1),), np.nonzero, dtypes=("float32",
+        "int32", "bool")),
     Row("argwhere", ops.argwhere, lambda rng, d: (uniform(rng, (3, 4), d, -1, 1),), np.argwhere),
     Row("one_hot", lambda x: ops.one_hot(x, 4), lambda rng, d: (np.array([[0, 3], [-1, 9]], d),), lambda x: hot(x, 4),
         dtypes=("int8", "int32", "int64"), result="float32"),
-    Row("one_hot axis", lambda x: ops.one_hot(x, 3, axis=0, dtype="int32"), lambda rng, d: (np.array([[0, 2], [1, 1]], d),),
+    Row("one_hot axis", lambda x: ops.one_hot(x, 3, axis=0, dtype="int32"), lambda rng, d: (np.array([[0, 2], [1, 1]],
+        d),),
         lambda x: hot(x, 3, 0), dtypes=("int32",), result="int32"),
     Row("multi_hot", lambda x: ops.multi_hot(x, 4), lambda rng, d: (np.array([[0, 3], [1, 1]], d),),
         lambda x: hot(x, 4).max(1), dtypes=("int32", "int64"), result="float32"),
     Row("boolean_mask", lambda x, m: ops.boolean_mask(x, m, 1),
         lambda rng, d: (normal(rng, (2, 3, 4), d), uniform(rng, (3, 4), "bool")), lambda x, m: x[:, m], dtypes=DATA),
-    Row("compress", lambda x: ops.compress([True, False, True], x, 1), of((2, 4)), lambda x: np.compress([1, 0, 1], x, 1)),
+    Row("compress", lambda x: ops.compress([True, False, True], x, 1), of((2, 4)), lambda x: np.compress([1, 0, 1], x,
+        1)),
     Row("extract", ops.extract, lambda rng, d: (uniform(rng, (2, 3), "bool"), normal(rng, (2, 3), d)), np.extract),
     Row("select", lambda x: ops.select([x < 0, x < 1], [x, x * x], 7.0), of((3, 4)),
         lambda x: np.select([x < 0, x < 1], [x, x * x], 7.0)),
-    Row("sort", ops.sort, {**cases((3, 4), (0, 3), (2, 0)), **TIES}, np.sort, dtypes=("float16", *NUMBERS, "int8", "bool")),
+    Row("sort", ops.sort, {**cases((3, 4), (0, 3), (2, 0)), **TIES}, np.sort, dtypes=("float16", *NUMBERS, "int8",
+        "bool")),
     Row("sort axis", lambda x: ops.sort(x, 0), SMALL, lambda x: np.sort(x, 0)),
     Row("sort flat", lambda x: ops.sort(x, None), SMALL, lambda x: np.sort(x, None)),
     Row("sort nan", ops.sort, NANS, np.sort),
-    Row("argsort", ops.argsort, {**TIES, **cases((2, 3))}, lambda x: np.argsort(x, kind="stable"), dtypes=(*NUMBERS, "bool"),
+    Row("argsort", ops.argsort, {**TIES, **cases((2, 3))}, lambda x: np.argsort(x, kind="stable"), dtypes=(*NUMBERS,
+        "bool"),
         result="int32"),
     Row("argsort nan", ops.argsort, NANS, lambda x: np.argsort(x, kind="stable"), result="int32"),
-    Row("top_k", lambda x: ops.top_k(x, 3)[0], cases((2, 5), (3,)), lambda x: np.sort(x)[..., ::-1][..., :3], dtypes=NUMBERS),
+    Row("top_k", lambda x: ops.top_k(x, 3)[0], cases((2, 5), (3,)), lambda x: np.sort(x)[..., ::-1][..., :3],
+        dtypes=NUMBERS),
     Row("top_k places", lambda x: ops.top_k(x, 3)[1], TIES, lambda x: np.argsort(-x, kind="stable")[..., :3],
         dtypes=NUMBERS, result="int32"),
     Row("in_top_k", lambda t, x: ops.in_top_k(t, x, 2), lambda rng, d: (np.int32([0, 2, 1]), normal(rng, (3, 4), d)),
@@ -96,9 +102,11 @@ ROWS = [
           lambda a, x, s=side: np.searchsorted(a, x, s), dtypes=NUMBERS, result="int32") for side in ("left", "right")),
     Row("digitize", lambda x: ops.digitize(x, [-1.0, 0.0, 2.0]), of((3, 4)), lambda x: np.digitize(x, [-1.0, 0, 2]),
         result="int32"),
-    Row("bincount", ops.bincount, lambda rng, d: (np.array([0, 3, 3, 1], d),), np.bincount, dtypes=("int32", "int64", "uint8"),
+    Row("bincount", ops.bincount, lambda rng, d: (np.array([0, 3, 3, 1], d),), np.bincount, dtypes=("int32", "int64",
+        "uint8"),
         result="int32"),
-    Row("bincount weights", lambda x, w: ops.bincount(x, w, 6), lambda rng, d: (np.int32([0, 3, 3, 1]), normal(rng, (4,), d)),
+    Row("bincount weights", lambda x, w: ops.bincount(x, w, 6), lambda rng, d: (np.int32([0, 3, 3, 1]), normal(rng,
+        (4,), d)),
         lambda x, w: np.bincount(x, w, 6), result=lambda d: d),
     Row("unique", lambda x: ops.unique(x, True, True, True), lambda rng, d: (uniform(rng, (12,), d),),
         lambda x: np.unique(x, True, True, True), dtypes=NUMBERS),
@@ -107,7 +115,10 @@ ROWS = [
     *(Row(f"{name} {axis}", lambda x, f=name, a=axis: getattr(ops, f)(x, a), cases((3, 4), (0, 3), (1, 1), (2, 5)),
           lambda x, f=name, a=axis: getattr(np, f)(x, a).astype(x.dtype), dtypes=NUMBERS, rtol=1e-5)
       for name in ("cumsum", "cumprod") for axis in (0, -1, None)),
-    Row("cummax", lambda x: ops.cummax(x, 1), cases((3, 4), (2, 1)), lambda x: np.maximum.accumulate(x, 1), dtypes=NUMBERS),
-    Row("cummin", lambda x: ops.cummin(x, 0), cases((3, 4), (2, 1)), lambda x: np.minimum.accumulate(x, 0), dtypes=NUMBERS),
-    Row("diff", lambda x: ops.diff(x, 2, 1), cases((3, 4), (2, 1)), lambda x: np.diff(x, 2, 1), dtypes=(*NUMBERS, "bool")),
+    Row("cummax", lambda x: ops.cummax(x, 1), cases((3, 4), (2, 1)), lambda x: np.maximum.accumulate(x, 1),
+        dtypes=NUMBERS),
+    Row("cummin", lambda x: ops.cummin(x, 0), cases((3, 4), (2, 1)), lambda x: np.minimum.accumulate(x, 0),
+        dtypes=NUMBERS),
+    Row("diff", lambda x: ops.diff(x, 2, 1), cases((3, 4), (2, 1)), lambda x: np.diff(x, 2, 1), dtypes=(*NUMBERS,
+        "bool")),
 ]

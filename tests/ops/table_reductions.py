@@ -93,8 +93,8 @@ ROWS = [
     *reduction("std", as_float(np.std), dtypes=ALL_DTYPES, result=floating),
     *reduction("median", as_float(np.median), result=floating),
     *[row for q in (0.0, 0.3, 1.0, [0.25, 0.5, 0.9]) for row in reduction(
-        "quantile", lambda x, q=q, **kw: np.quantile(x.astype(floating(str(x.dtype))), q, **kw), dtypes=("float32", "int32"),
-        result=floating, ways={f" {q}{way}": {"q": q, **kw} for way, kw in WAYS.items()})],
+        "quantile", lambda x, q=q, **kw: np.quantile(x.astype(floating(str(x.dtype))), q, **kw),
+        dtypes=("float32", "int32"), result=floating, ways={f" {q}{way}": {"q": q, **kw} for way, kw in WAYS.items()})],
     *[Row(f"quantile {between}", lambda x, m=between: ops.quantile(x, [0.1, 0.4, 0.5], axis=1, method=m), block,
           lambda x, m=between: np.quantile(x, [0.1, 0.4, 0.5], axis=1, method=m), result=floating)
       for between in ("lower", "higher", "nearest", "midpoint")],

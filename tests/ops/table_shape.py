@@ -1,9 +1,9 @@
 """Rows for shapes, joining, splitting, padding and turning."""
 
 import numpy as np
-from tests.ops.table import ALL_DTYPES, Row, normal, uniform
 
 from symgraph import ops
+from tests.ops.table import ALL_DTYPES, Row, normal, uniform
 
 DATA = ("float32", "float64", "float16", "int8", "uint8", "int32", "int64", "bool")
 
@@ -43,7 +43,8 @@ ROWS = [
     Row("broadcast_to", lambda x: ops.broadcast_to(x, (2, 3, 4)), cases((3, 1), (4,), (1, 3, 4), ()),
         lambda x: np.broadcast_to(x, (2, 3, 4)), dtypes=DATA),
     Row("broadcast_arrays", lambda x, y: ops.broadcast_arrays(x, y),
-        {"a": of((3, 1), (4,)), "b": of((1,), (2, 0)), "c": of((2, 3), (2, 3))}, lambda x, y: np.broadcast_arrays(x, y)),
+        {"a": of((3, 1), (4,)), "b": of((1,), (2, 0)), "c": of((2, 3), (2, 3))}, lambda x, y: np.broadcast_arrays(x,
+        y)),
     Row("atleast_3d", ops.atleast_3d, cases((), (2,), (2, 3), (2, 3, 4)), np.atleast_3d),
     Row("concat", lambda x, y: ops.concat([x, y], axis=-1), {"a": of((2, 3), (2, 1)), "empty": of((2, 0), (2, 3))},
         lambda x, y: np.concatenate([x, y], -1), dtypes=DATA),
@@ -65,8 +66,10 @@ ROWS = [
     Row("split", lambda x: ops.split(x, 2, axis=2), SMALL, lambda x: np.split(x, 2, 2), dtypes=DATA),
     Row("split first axis", lambda x: ops.split(x, 3), cases((6, 2), (0, 2), (3, 1)), lambda x: np.split(x, 3)),
     Row("split at", lambda x: ops.split(x, (1, 3), axis=2), SMALL, lambda x: np.split(x, (1, 3), 2)),
-    Row("split at odd places", lambda x: ops.split(x, (-1, 2, 9), axis=0), of((5, 2)), lambda x: np.split(x, (-1, 2, 9))),
-    Row("array_split", lambda x: ops.array_split(x, 3), cases((7,), (2,), (0,), (6, 2)), lambda x: np.array_split(x, 3)),
+    Row("split at odd places", lambda x: ops.split(x, (-1, 2, 9), axis=0), of((5, 2)), lambda x: np.split(x, (-1, 2,
+        9))),
+    Row("array_split", lambda x: ops.array_split(x, 3), cases((7,), (2,), (0,), (6, 2)), lambda x: np.array_split(x,
+        3)),
     Row("unstack", lambda x: ops.unstack(x, 3, axis=1), SMALL, lambda x: [x[:, i] for i in range(3)]),
     Row("tile", lambda x: ops.tile(x, (2, 1, 3)), cases((2, 3), (2, 3, 4), (0,), ()), lambda x: np.tile(x, (2, 1, 3)),
         dtypes=DATA),

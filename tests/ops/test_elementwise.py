@@ -7,6 +7,7 @@ import pytest
 
 import symgraph as sg
 from symgraph import ops
+from symgraph.core.apply import apply_op
 from symgraph.core.errors import DtypeError, OpError, RunError, ShapeError
 
 
@@ -43,9 +44,9 @@ def test_large_whole_powers_are_exact():
 
 @pytest.mark.parametrize("exponent", [-1, [-1, 2], np.int32(-2)])
 def test_whole_numbers_to_negative_powers_are_an_error(exponent):
-    with pytest.raises(OpError, match="int32.*negative"):
+    with pytest.raises(OpError, match=r"int32.*negative"):
         ops.power(sg.tensor([2, 3]), exponent)
-    with pytest.raises(OpError, match="int32.*negative"):
+    with pytest.raises(OpError, match=r"int32.*negative"):
         ops.power(sg.symbol((2,), "int32"), exponent)
 
 
@@ -62,14 +63,15 @@ def test_whole_numbers_divided_by_0_are_an_error(op):
 def test_sizes_divide_by_one_operator():
     x = sg.symbol(("N", 4))
 
-    assert nodes(sg.apply_op("Shape", x) // 2) == ["Shape", "Div"]
+    assert nodes(apply_op("Shape", x) // 2) == ["Shape", "Div"]
 
 
 @pytest.mark.parametrize(("function", "expected"), [
     (lambda x: x.sub(1.0), [1.0, 3.0]), (lambda x: x.mul(2), [4.0, 8.0]), (lambda x: x.div(2), [1.0, 2.0]),
     (lambda x: x.neg(), [-2.0, -4.0]), (lambda x: x.pow(2), [4.0, 16.0]), (lambda x: x.add(x).square(), [16.0, 64.0]),
     (lambda x: x.mod(3), [2.0, 1.0]), (lambda x: x.squared_difference(1), [1.0, 9.0]), (lambda x: x.mean(), 3.0),
-    (lambda x: x.max(), 4.0), (lambda x: -x, [-2.0, -4.0]), (lambda x: abs(-x), [2.0, 4.0]), (lambda x: 1 - x, [-1, -3]),
+    (lambda x: x.max(), 4.0),
+    (lambda x: -x, [-2.0, -4.0]), (lambda x: abs(-x), [2.0, 4.0]), (lambda x: 1 - x, [-1, -3]),
     (lambda x: 8 / x, [4, 2]), (lambda x: 3 % x, [1, 3]), (lambda x: 5 // x, [2, 1]), (lambda x: 2**x, [4, 16]),
     (lambda x: divmod(x, 3)[1], [2, 1]), (lambda x: round(x / 3, 1), [0.7, 1.3]), (lambda x: +x, [2, 4]),
     (lambda x: x.astype("int32") << 1, [4, 8]), (lambda x: ~(x > 2), [True, False]), (lambda x: x == 2, [True, False])])
@@ -86,7 +88,7 @@ def test_booleans_have_no_difference():
 
 
 def test_bits_of_floats_are_an_error():
-    with pytest.raises(DtypeError, match="bitwise_and.*float32"):
+    with pytest.raises(DtypeError, match=r"bitwise_and.*float32"):
         sg.tensor([1.0]) & 1
 
 

@@ -154,11 +154,12 @@ def test_a_shift_of_16_bits_drops_what_falls_out():
 
 
 @pytest.mark.parametrize(("name", "function"), [
-    ("Elu", lambda x: np.where(x < 0, np.exp(x) - 1, x)),
+    ("Elu", lambda x: np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x)),
     ("LeakyRelu", lambda x: np.where(x < 0, np.float64(np.float32(0.01)) * x, x)),
-    ("Softsign", lambda x: x / (1 + np.abs(x)))])
+    ("Softsign", lambda x: x / (1 + np.abs(x))),
+    ("Softplus", lambda x: np.logaddexp(x, 0)), ("Mish", lambda x: x * np.tanh(np.logaddexp(x, 0)))])
 def test_float64_is_never_computed_in_float32(name, function, rng):
-    x = rng.standard_normal(100)
+    x = np.append(rng.standard_normal(100), [-745.0, -40.0, 0.0, 40.0, 1000.0])
 
     for result in all_ways(name, x):
         assert result.dtype == np.float64

@@ -37,7 +37,7 @@ def test_an_unknown_input_is_built_later(touch):
 
 def test_before_it_is_built_it_says_what_is_missing():
     with pytest.raises(LayerError, match="no inputs and outputs yet"):
-        sg.Sequential(layers()).summary()
+        _ = sg.Sequential(layers()).outputs
     with pytest.raises(LayerError, match="no layers"):
         sg.Sequential().predict(np.ones((2, 3), np.float32))
 
