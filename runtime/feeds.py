@@ -131,7 +131,8 @@ def unpack(packed: Array, shape: tuple[int, ...], dtype: str) -> Array:
         raw = raw.astype(numpy_dtype(dtype))
     else:
         raw = raw.view(numpy_dtype(dtype))
-    return raw.reshape(shape)
+    unpacked: Array = raw.reshape(shape)
+    return unpacked
 
 
 def check_feed(name: str, value: Any, wanted: ValueType | None) -> Any:

@@ -15,7 +15,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.inference import freeze_attributes, propagate_data
 from symgraph.core.op import Op, canonical_domain, find_op, intern_op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
-from symgraph.core.types import ValueType, as_dtype, is_floating, type_from_proto
+from symgraph.core.types import TensorType, ValueType, as_dtype, is_floating, type_from_proto
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 from symgraph.runtime.attributes import check_attributes_of, instantiate, read_attribute
@@ -248,14 +248,18 @@ class _Reader:
         found: dict[str, object] = {}
         for attribute in node.proto.attribute:
             if attribute.name in node.graphs:
-                graphs = tuple(self._body(g, around, tuple(captured), opsets) for g in node.graphs[attribute.name])
+                graphs = tuple(self._body(g, around, tuple(captured), opsets, is_loop=node.proto.op_type == "Loop")
+                               for g in node.graphs[attribute.name])
                 found[attribute.name] = graphs[0] if attribute.HasField("g") else graphs
         return found, tuple(captured.values())
 
     def _body(self, parsed: ParsedGraph, around: Mapping[str, Operand], captures: tuple[SymbolicTensor, ...],
-              opsets: Mapping[str, int]) -> Graph:
+              opsets: Mapping[str, int], *, is_loop: bool) -> Graph:
         weights = set(initializer_names(parsed.proto))
         inputs = [self._input(x.name, parsed) for x in parsed.proto.input if x.name not in weights]
+        for x, dtype in zip(inputs, ("int64", "bool") if is_loop else (), strict=False):
+            if x.type in (None, TensorType(dtype, None)):
+                x.type = TensorType(dtype, ())  # the count and the condition; ONNX Runtime wants to be told
         env: dict[str, Operand] = {**around, **{x.name: x for x in inputs}}
         outputs = self._run(parsed, env, opsets)
         return Graph(inputs, outputs, captures=captures, name=parsed.proto.name or "body", opsets=opsets)

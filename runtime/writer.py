@@ -47,7 +47,11 @@ class ModelWriter:
 
     def main(self, graph: Graph, *, keep_weights_out: bool, variables_as_inputs: bool = False) -> GraphProto:
         """The main graph: the names of its values are those of the graph."""
-        self.taken.update(graph.names.values())
+        owners: dict[str, Operand] = {}
+        for x, name in (*graph.names.items(), *zip(graph.outputs, graph.output_names, strict=True)):
+            if owners.setdefault(name, x) is not x:
+                raise GraphError(f"graph {graph.name!r}: an output is called {name!r}, and another value as well")
+        self.taken.update(owners)
         names: Names = dict(graph.names)
         proto = GraphProto(name=graph.name, input=[_value_info(names[x], x.type) for x in graph.inputs])
         leaves = tuple(_leaves(graph))
@@ -68,10 +72,7 @@ class ModelWriter:
         return proto
 
     def _main_outputs(self, proto: GraphProto, graph: Graph, names: Names) -> None:
-        owners: dict[str, Operand] = {name: x for x, name in names.items()}
         for name, x in zip(graph.output_names, graph.outputs, strict=True):
-            if owners.setdefault(name, x) is not x:
-                raise GraphError(f"graph {graph.name!r}: an output is called {name!r}, and another value as well")
             if names[x] != name:
                 proto.node.append(helper.make_node("Identity", [names[x]], [name]))
                 self.domains.add("")
@@ -102,8 +103,8 @@ class ModelWriter:
             names[x] = self._fresh(f"{prefix}/{body.names[x]}") if made is None else outer[made]
         self._nodes(proto, body, names, shown)
         for x, made in zip(body.outputs, node.outputs, strict=True):
-            if made is not None and names[x] != outer[made]:
-                proto.node.append(helper.make_node("Identity", [names[x]], [outer[made]]))
+            if made is not None:
+                outer[made] = names[x]
 
     def _node(self, node: Node, names: Names) -> NodeProto:
         proto = NodeProto(name=node.name, output=["" if x is None else names[x] for x in node.outputs])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.apply import apply_op, symbol
-from symgraph.core.errors import LayerError, ShapeError
+from symgraph.core.errors import LayerError, ShapeError, nearest
 from symgraph.core.memory import dispose
 from symgraph.core.scope import (
     current_layer,
@@ -82,7 +82,10 @@ class Layer:
     def __init__(
             self, *, name: str | None = None, trainable: bool = True, dtype: object = None,
             input_shape: object = None, input_dim: int | None = None, batch_size: int | None = None,
-            batch_input_shape: object = None, batch_shape: object = None) -> None:
+            batch_input_shape: object = None, batch_shape: object = None, **unknown: object) -> None:
+        if unknown:
+            word = next(iter(unknown))
+            raise LayerError(f"{type(self).__name__}: no argument {word!r}; {nearest(word, self._arguments_known())}")
         self._name = name or unique_layer_name(_snake_case(type(self).__name__))
         self._trainable = trainable
         self.dtype = as_dtype(dtype or "float32")
@@ -94,6 +97,10 @@ class Layer:
             self._declared_shape = as_shape(batch_input_shape)
         elif input_shape is not None:
             self._declared_shape = (batch_size, *as_shape(input_shape))
+
+    def _arguments_known(self) -> list[str]:
+        names = [*inspect.signature(type(self).__init__).parameters, *inspect.signature(Layer.__init__).parameters]
+        return [n for n in dict.fromkeys(names) if n not in ("self", "options", "unknown")]
 
     # What a layer of one's own overrides.
 

@@ -10,9 +10,10 @@ from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape, TensorType, format_dims
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops import arithmetic, joining
-from symgraph.ops.einsum import einsum
+from symgraph.ops.linalg import matmul
 from symgraph.ops.normalization import normalize
-from symgraph.ops.shape import expand_dims
+from symgraph.ops.shape import expand_dims, reshape, shape, transpose
+from symgraph.ops.sizes import product
 
 __all__ = [
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract", "add", "average",
@@ -183,13 +184,18 @@ class Dot(MergeLayer):
     def call(self, inputs: Inputs) -> Operand:
         axes = [axis % x.ndim for x, axis in zip(inputs, self.pair, strict=True)]
         x1, x2 = (normalize(x, axis) if self.normalize else x for x, axis in zip(inputs, axes, strict=True))
-        letters = iter("acdefghijlmnopqrstuvwxyz")
-        first = ["b", *(next(letters) for _ in range(1, x1.ndim))]
-        second = ["b", *(next(letters) for _ in range(1, x2.ndim))]
-        first[axes[0]] = second[axes[1]] = "k"
-        kept = [letter for letter in first[1:] + second[1:] if letter != "k"]
-        y = einsum(f"{''.join(first)},{''.join(second)}->b{''.join(kept)}", x1, x2)
-        return y if kept else expand_dims(y, 1)
+        rows, columns = ([i for i in range(1, x.ndim) if i != axis] for x, axis in zip((x1, x2), axes, strict=True))
+        batch, inner = shape(x1)[0], shape(x1)[axes[0]]
+        heights, widths = [shape(x1)[i] for i in rows], [shape(x2)[i] for i in columns]
+        left, right = transpose(x1, (0, *rows, axes[0])), transpose(x2, (0, axes[1], *columns))
+        if len(rows) != 1:
+            left = reshape(left, (batch, product(heights), inner))
+        if len(columns) != 1:
+            right = reshape(right, (batch, inner, product(widths)))
+        y = matmul(left, right)
+        if len(rows) == len(columns) == 1:
+            return y
+        return reshape(y, (batch, *heights, *widths) if rows or columns else (batch, 1))
 
 
 def add(inputs: Inputs, **options: Any) -> Any:

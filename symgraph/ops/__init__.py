@@ -3,6 +3,7 @@ from symgraph.ops.bitwise import *
 from symgraph.ops.casting import *
 from symgraph.ops.comparison import *
 from symgraph.ops.division import *
+from symgraph.ops.divisors import *
 from symgraph.ops.mathematics import *
 from symgraph.ops.numpy_interface import *
 from symgraph.ops.powers import *
@@ -12,6 +13,7 @@ from symgraph.ops.statistics import *
 from symgraph.ops.trigonometry import *
 from symgraph.ops.control import *
 from symgraph.ops.creation import *
+from symgraph.ops.creation import arange as range
 from symgraph.ops.cumulative import *
 from symgraph.ops.decompositions import *
 from symgraph.ops.diagonals import *

@@ -15,8 +15,8 @@ from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimension, dimensions
 
 __all__ = [
-    "cholesky", "eig", "eigh", "inv", "logdet", "lstsq", "lu_factor", "matrix_power", "matrix_rank", "pinv", "qr", "slogdet",
-    "solve", "solve_triangular", "svd",
+    "cholesky", "eig", "eigh", "inv", "logdet", "lstsq", "lu_factor", "matrix_power", "matrix_rank", "pinv", "qr",
+    "slogdet", "solve", "solve_triangular", "svd",
 ]
 
 

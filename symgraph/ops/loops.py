@@ -150,7 +150,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any = None, xs: Any = N
 
     `xs` is any nesting of tensors of one length; without it `f` gets None, `length` times. Either may be None.
     With `reverse` from the last to the first, y in the order of `xs`. On values this is a Python loop, on
-    symbols an ONNX Scan.
+    symbols an ONNX Scan, which ONNX Runtime refuses to run over no elements at all.
 
     Errors: `ShapeError` for lengths that differ or none; `DtypeError` and `GraphError` where the carry changes.
 

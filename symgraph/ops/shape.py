@@ -40,7 +40,7 @@ def shape(x: object) -> tuple[Size, ...]:
     """The shape of `x` as a tuple: ints where dimensions are known, int64 scalar symbols where they are open.
 
     >>> import symgraph as sg
-    >>> sg.ops.shape([[1, 2, 3]])
+    >>> sg.shape([[1, 2, 3]])
     (1, 3)
     """
     return dimensions(as_operand(x))

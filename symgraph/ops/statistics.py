@@ -13,11 +13,12 @@ from symgraph.core.tensor import Operand, method
 from symgraph.core.types import ELEM_TYPES, is_floating
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply, apply_many
+from symgraph.ops.cumulative import cumprod, cumsum
 from symgraph.ops.powers import sqrt
 from symgraph.ops.promotion import as_operand, promote_to_float
 from symgraph.ops.reductions import Axis, argmax, argmin, axes_of, max, mean, min, prod, reduce, refuse_empty, sum
 
-__all__ = ["median", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
+__all__ = ["median", "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
            "nanquantile", "nanstd", "nansum", "nanvar", "percentile", "quantile", "std", "var"]
 
 
@@ -176,6 +177,18 @@ def nansum(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
 def nanprod(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
     """`prod` of the elements that are not NaN."""
     return prod(_fill(x, 1.0), axis, keepdims)
+
+
+@method
+def nancumsum(x: object, axis: int | None = None) -> Operand:
+    """`cumsum` with NaN counted as 0."""
+    return cumsum(_fill(x, 0.0), axis)
+
+
+@method
+def nancumprod(x: object, axis: int | None = None) -> Operand:
+    """`cumprod` with NaN counted as 1."""
+    return cumprod(_fill(x, 1.0), axis)
 
 
 @method

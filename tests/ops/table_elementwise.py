@@ -114,6 +114,9 @@ ROWS = [
     Row("number //", lambda x: 100 // x, shapes(1, 1, 9), lambda x: 100 // x, NUMBER_DTYPES),
     Row("% by a number", lambda x: x % 3, shapes(1, -9, 9), lambda x: x % 3, WIDE),
 
+    binary("gcd", np.gcd, low=-30, high=30, dtypes=(*INT_DTYPES, "uint8", "int16")),
+    binary("lcm", np.lcm, low=-30, high=30, dtypes=INT_DTYPES),
+
     binary("power", np.power, low=0.1, high=4, dtypes=(*NUMBER_DTYPES, *SMALL)),
     edge_pairs("power", np.power),
     Row("power at the limits", ops.power, {"limits": lambda rng, dtype: (

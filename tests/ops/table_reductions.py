@@ -108,6 +108,8 @@ ROWS = [
         lambda x, w: np.average(x, axis=0, weights=w)),
     *[row for name in ("nansum", "nanprod", "nanmean", "nanmax", "nanmin", "nanvar", "nanstd", "nanmedian")
       for row in reduction(name, getattr(np, name), dtypes=FLOAT_DTYPES, cases=(holes,))],
+    *[row for name in ("nancumsum", "nancumprod") for row in reduction(
+        name, getattr(np, name), dtypes=FLOAT_DTYPES, cases=(holes,), ways={"": {}, " axis 1": {"axis": 1}})],
     *[row for name in ("nanargmax", "nanargmin")
       for row in reduction(name, getattr(np, name), dtypes=FLOAT_DTYPES, cases=(holes,), ways=SINGLE, result="int32")],
     *[Row(f"{name} of integers", getattr(ops, name), block, as_float(getattr(np, name)), ("int32",), result=result)

@@ -267,3 +267,10 @@ def test_an_operator_newer_than_the_default_opset_is_found(x):
 
 def test_apply_op_and_onnx_are_one(x):
     assert ops.onnx("Relu", x).node.op is apply_op("Relu", x).node.op
+
+
+def test_a_graph_is_an_attribute_of_an_operator_by_name(flag):
+    branches = {f"{name}_branch": Graph([], [sg.tensor([number])]) for name, number in (("then", 1.0), ("else", 2.0))}
+    y = ops.onnx("If", flag, **branches)
+    assert str(y.type) == "float32[1]"
+    assert run([flag], y, False)[0].tolist() == [2.0]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from onnx import AttributeProto, FunctionProto, ModelProto, TensorProto, helper, numpy_helper
 
 Writer = Callable[[Path], Path]
@@ -330,7 +329,8 @@ def with_data(folder: Path, proto: ModelProto, size: int = 16) -> Path:
     return saved(folder, proto)
 
 
-for _location in ("../secret.bin", "/etc/passwd", "C:\\secret.bin", "\\\\server\\share\\x", "a\0b", "a/../../x", "..\\x"):
+for _location in ("../secret.bin", "/etc/passwd", "C:\\secret.bin", "\\\\server\\share\\x", "a\0b",
+                  "a/../../x", "..\\x"):
     def _write(folder, location=_location):
         return saved(folder, external(location))
 

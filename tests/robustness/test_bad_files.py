@@ -16,7 +16,17 @@ from symgraph.core.errors import LimitError, UnsafeModelError
 from symgraph.runtime import Session
 from symgraph.runtime.files import Limits
 from symgraph.runtime.importer import load_graph
-from tests.robustness.bad_files import BAD_FILES, BadFile, doubling, external, model, nested_ifs, saved, value, with_data
+from tests.robustness.bad_files import (
+    BAD_FILES,
+    BadFile,
+    doubling,
+    external,
+    model,
+    nested_ifs,
+    saved,
+    value,
+    with_data,
+)
 
 RUNNER = Path(__file__).with_name("guarded.py")
 

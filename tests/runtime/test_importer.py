@@ -122,7 +122,8 @@ def test_sorted_nodes_keep_the_order_of_the_file():
 
 
 def test_every_tensor_is_found_by_name_even_one_that_no_output_needs():
-    graph = load(HEAD + "g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> { a = Add (x, w) dead = Neg (a) y = Exp (x) }")
+    graph = load(HEAD + """g (float[2] x) => (float[2] y) <float[2] w = {1, 2}>
+        { a = Add (x, w)  dead = Neg (a)  y = Exp (x) }""")
 
     dead = graph.find("dead")
 
@@ -271,7 +272,7 @@ def test_functions_call_functions_and_carry_subgraphs_with_their_attributes():
 
 
 def test_too_many_inputs_of_a_function_are_an_error():
-    with pytest.raises(GraphError, match="2 inputs.*function 1"):
+    with pytest.raises(GraphError, match=r"2 inputs.*function 1"):
         load(FUNCTIONS.replace("local.scale (c)", "local.scale (c, c)"))
 
 
