@@ -134,16 +134,22 @@ class ModelWriter:
             names[x] = self._fresh(own[x])
         proto = GraphProto(name=graph.name, input=[_value_info(names[x], x.type) for x in graph.inputs])
         self._nodes(proto, graph, names, frozenset(names[x] for x in graph.outputs))
-        made: set[Operand] = {*_made(graph), *graph.inputs}
-        for x in graph.outputs:
-            name = names[x]
-            if x in made:
-                made.remove(x)
-            else:
-                name = self._fresh(own.get(x, "output"))
-                proto.node.append(helper.make_node("Identity", [names[x]], [name]))
-            proto.output.append(_value_info(name, x.type))
+        results = self._results(proto, [x.name for x in proto.input], [names[x] for x in graph.outputs])
+        proto.output.extend(_value_info(name, x.type) for name, x in zip(results, graph.outputs, strict=True))
         return proto
+
+    def _results(self, proto: GraphProto | FunctionProto, given: Iterable[str], wanted: Iterable[str]) -> list[str]:
+        """Names for what a body returns: each made in the body and different, by an Identity where need be."""
+        free = {*given, *(name for node in proto.node for name in node.output)}
+        results = []
+        for name in wanted:
+            if name in free:
+                free.remove(name)
+            else:
+                source, name = name, self._fresh(name)
+                proto.node.append(helper.make_node("Identity", [source], [name]))
+            results.append(name)
+        return results
 
     def _function(self, node: Node) -> tuple[str, str]:
         """Domain and name of the local function for a node's body; functions with equal content are one."""
@@ -179,15 +185,7 @@ class ModelWriter:
             write_tensor(value.t, leaf.numpy(), names[leaf])
             proto.node.add(op_type="Constant", output=[names[leaf]], attribute=[value])
         self._nodes(proto, body, names, frozenset())
-        made: set[Operand] = set(_made(body))
-        for x, wanted in zip(body.outputs, body.output_names, strict=True):
-            name = names[x]
-            if x in made:
-                made.remove(x)
-            else:
-                name = self._fresh(wanted)
-                proto.node.append(helper.make_node("Identity", [names[x]], [name]))
-            proto.output.append(name)
+        proto.output.extend(self._results(proto, (), [names[x] for x in body.outputs]))
         imports = ((domain, self.opsets.get(domain, 1)) for domain in sorted(self.domains))
         proto.opset_import.extend(helper.make_opsetid(*entry) for entry in imports)
         self.taken, self.domains = outside, self.domains | domains

@@ -14,11 +14,10 @@ import numpy as np
 from symgraph.core.errors import DtypeError, OpError
 from symgraph.core.inference import describe_misfit, infer_types, propagate_data
 from symgraph.core.op import Op, check_attributes, find_op
-from symgraph.core.scope import current_trace
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType, as_dtype, as_shape
 from symgraph.core.value import Tensor, as_array, convert_array, scalar_fits
-from symgraph.core.variable import Variable
+from symgraph.core.variable import read_variables
 
 Evaluator = Callable[[Op, tuple[Operand | None, ...], Mapping[str, Any], tuple[bool, ...]], tuple[Any, ...]]
 
@@ -50,12 +49,9 @@ def apply_op(op: str | Op, *inputs: object, outputs: int | Sequence[bool] = 1, *
     if set(map(type, inputs)) == _ONLY_TENSORS:  # the common case of eager mode, where microseconds count
         results = evaluate_op(op, inputs, checked, wanted)  # type: ignore[arg-type]
         return results[0] if len(wanted) == 1 else results
-    operands = as_operands(op, inputs)
-    if any(isinstance(x, SymbolicTensor) for x in operands) or (
-            current_trace() is not None and any(isinstance(x, Variable) for x in operands)):
-        results = record(op, operands, checked, wanted)
-    else:
-        results = evaluate_op(op, operands, checked, wanted)
+    operands, is_recorded = read_variables(as_operands(op, inputs))
+    run = record if is_recorded else evaluate_op
+    results = run(op, operands, checked, wanted)
     if len(wanted) == 1:
         return results[0]
     return results

@@ -15,12 +15,15 @@ from symgraph.core.graph import Graph
 from symgraph.core.inference import freeze_attributes
 from symgraph.core.memory import program_constants
 from symgraph.core.op import intern_op
-from symgraph.core.scope import current_trace, tracing
-from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.scope import tracing
+from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
-from symgraph.core.variable import Variable
+from symgraph.core.variable import read_variables
 
 DOMAIN = "symgraph"
+
+MAX_BODIES = 4096
+"""So many bodies are remembered for the next node of the same kind."""
 
 GraphEvaluator = Callable[[Graph, tuple[Operand, ...]], tuple[Operand, ...]]
 
@@ -40,11 +43,9 @@ def apply_composite(name: str, function: Callable[..., Any], *inputs: object, **
     The body may be made once for all inputs of the same dtypes and ranks, so it must not read values.
     """
     op = intern_op(name, DOMAIN, 1, None)
-    operands = as_operands(op, inputs)
+    operands, is_symbolic = read_variables(as_operands(op, inputs))
     if any(x is None for x in operands):
         raise OpError(f"{op}: a composite op takes no absent inputs")
-    is_symbolic = any(isinstance(x, SymbolicTensor) for x in operands) or (
-        current_trace() is not None and any(isinstance(x, Variable) for x in operands))
     body = _body(name, function, operands, attributes, is_exact=is_symbolic)  # type: ignore[arg-type]
     if is_symbolic:
         node = Node(op, operands, MappingProxyType(attributes), tuple(x.type for x in body.outputs), body=body)
@@ -60,6 +61,8 @@ def _body(name: str, function: Callable[..., Any], operands: tuple[Operand, ...]
     key = (name, function, types, freeze_attributes(attributes))
     body = _BODIES.get(key)
     if body is None:
+        if len(_BODIES) >= MAX_BODIES:
+            _BODIES.clear()
         inputs = [placeholder(t, f"x{i}") for i, t in enumerate(types)]
         with program_constants(lambda: _BODIES[key].constants), tracing():
             outputs = function(*inputs, **attributes)

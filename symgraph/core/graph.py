@@ -13,7 +13,7 @@ import numpy as np
 from symgraph.core.errors import GraphError, nearest
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
-from symgraph.core.variable import Variable
+from symgraph.core.variable import Variable, read_variables
 
 if TYPE_CHECKING:
     import networkx
@@ -318,11 +318,9 @@ def bind(graph: Graph, operands: Iterable[Operand]) -> tuple[Operand, ...]:
 def apply_node(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Any, ...]:
     """Apply a node's op to other operands: a new node for symbols, a run for values."""
     from symgraph.core.apply import evaluate_op
-    from symgraph.core.scope import current_trace
 
-    is_symbolic = any(isinstance(x, SymbolicTensor) for x in operands) or (
-        current_trace() is not None and any(isinstance(x, Variable) for x in operands))
-    if is_symbolic or any(True for _ in node.subgraphs()):
+    operands, is_recorded = read_variables(operands)
+    if is_recorded or any(True for _ in node.subgraphs()):
         return copy_node(node, operands).outputs
     if node.body is not None:
         return bind(node.body, [x for x in operands if x is not None])

@@ -76,7 +76,8 @@ class Op:
         """Per declared input: its type variable and the ONNX types it may take."""
         if self.schema is None:
             return ()
-        return tuple((p.type_str, frozenset(p.types)) for p in self.schema.inputs)
+        allowed = {c.type_param_str: frozenset(c.allowed_type_strs) for c in self.schema.type_constraints}
+        return tuple((p.type_str, allowed.get(p.type_str, frozenset([p.type_str]))) for p in self.schema.inputs)
 
     @cached_property
     def attribute_kinds(self) -> Mapping[str, OpSchema.AttrType]:

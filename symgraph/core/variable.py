@@ -12,7 +12,7 @@ import numpy.typing as npt
 from symgraph.core.errors import DisposedError, DtypeError, GraphError, ShapeError
 from symgraph.core.memory import ledger
 from symgraph.core.scope import current_trace
-from symgraph.core.tensor import METHODS, Operand
+from symgraph.core.tensor import METHODS, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating
 from symgraph.core.value import Array, Tensor, as_array, convert_array
 
@@ -264,6 +264,17 @@ class VariableSlice(Tensor):
     def assign_sub(self, delta: object) -> Variable:
         """Subtract `delta` from this part."""
         return self.assign(METHODS["subtract"](self, delta))
+
+
+def read_variables(operands: tuple[Operand | None, ...]) -> tuple[tuple[Operand | None, ...], bool]:
+    """The operands as they stand now, and whether an op on them is recorded instead of run.
+
+    While something is traced variables count as symbols, and one that was assigned stands for its new value.
+    """
+    if current_trace() is None:
+        return operands, any(isinstance(x, SymbolicTensor) for x in operands)
+    is_recorded = any(isinstance(x, SymbolicTensor | Variable) for x in operands)
+    return tuple(x.latest() if isinstance(x, Variable) else x for x in operands), is_recorded
 
 
 def _numpy_key(key: object) -> Any:

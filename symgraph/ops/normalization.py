@@ -70,7 +70,8 @@ def normalize(x: object, axis: Axes = -1, order: float = 2, epsilon: float = 1e-
     elif math.isinf(order):
         norm = apply("ReduceMax", apply("Abs", x), axes)
     else:
-        norm = apply("Pow", apply("ReduceSum", apply("Pow", apply("Abs", x), float(order)), axes), 1 / order)
+        exponent, inverse = (as_operand(p, x.dtype) for p in (float(order), 1 / order))
+        norm = apply("Pow", apply("ReduceSum", apply("Pow", apply("Abs", x), exponent), axes), inverse)
     return apply("Div", x, apply("Max", norm, epsilon))
 
 

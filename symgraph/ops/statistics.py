@@ -18,8 +18,11 @@ from symgraph.ops.powers import sqrt
 from symgraph.ops.promotion import as_operand, promote_to_float
 from symgraph.ops.reductions import Axis, argmax, argmin, axes_of, max, mean, min, prod, reduce, refuse_empty, sum
 
-__all__ = ["median", "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
-           "nanquantile", "nanstd", "nansum", "nanvar", "percentile", "quantile", "std", "var"]
+__all__ = [
+    "median", "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
+    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "percentile", "quantile", "std",
+    "var",
+]
 
 
 @method

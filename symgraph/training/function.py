@@ -51,7 +51,7 @@ def trace(function: Callable[..., Any], types: Sequence[ValueType | None], struc
     effects = Trace()
     with tracing(effects):
         outputs = function(*args, **kwargs)
-    leaves = [_as_output(x) for x in flatten(outputs)]
+        leaves = [_as_output(x) for x in flatten(outputs)]
     graph = Graph(symbols, [*leaves, *effects.updates.values()],
                   name=name or str(getattr(function, "__name__", "function")))
     return Traced(graph, pack(outputs, range(len(leaves))), tuple(effects.updates))
@@ -79,7 +79,7 @@ def _fill(leaves: list[Any], symbols: list[SymbolicTensor]) -> list[Any]:
 
 def _as_output(x: Any) -> Operand:
     if isinstance(x, Operand):
-        return x
+        return x.latest() if isinstance(x, Variable) else x
     if x is None or isinstance(x, str):
         raise OpError(f"a compiled function returns tensors, in lists, tuples or dicts; got {x!r}")
     return Tensor(as_array(x))

@@ -128,7 +128,7 @@ def test_symbols_compute_what_values_do(rng, name, arguments, shapes, dtype):
 
     assert all(d in (None, size) for d, size in zip(model.output.shape, eager.shape, strict=True))
     assert None not in model.output.shape[1:]
-    np.testing.assert_allclose(model.predict(x), eager, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(model.predict(x), eager, rtol=1e-5, atol=1e-6)
 
 
 @every_layer
@@ -160,6 +160,7 @@ def test_the_configuration_makes_an_equal_layer(rng, name, arguments, shapes, dt
 
 
 @every_layer
+@pytest.mark.filterwarnings("ignore::symgraph.runtime.eager.KernelFallbackWarning")  # float64: the reference runs
 @pytest.mark.parametrize("precision", ["float16", "float64"])
 def test_other_precisions_agree(rng, name, arguments, shapes, dtype, precision):
     layer, twin = make(name, arguments), make(name, arguments, dtype=precision)
@@ -179,8 +180,6 @@ def test_other_precisions_agree(rng, name, arguments, shapes, dtype, precision):
 @every_layer
 def test_the_output_shape_is_known_before_the_layer_is_applied(rng, name, arguments, shapes, dtype):
     layer = make(name, arguments)
-    if dtype != "float32":
-        pytest.skip("compute_output_shape takes shapes of floats")
     batched = [(None, *shape) for shape in shapes]
 
     shape = layer.compute_output_shape(batched if given(name, shapes) is shapes else batched[0])

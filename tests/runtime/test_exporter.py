@@ -15,6 +15,7 @@ from symgraph.core.composite import apply_composite
 from symgraph.core.errors import GraphError, LimitError, ResourceError, UnsupportedOpError
 from symgraph.core.graph import Graph
 from symgraph.core.op import find_op
+from symgraph.core.tensor import Node
 from symgraph.core.value import Tensor, tensor
 from symgraph.core.variable import Variable
 from symgraph.runtime import exporter, writer
@@ -380,3 +381,18 @@ def test_a_shared_constant_is_written_once():
 
 def test_the_limit_of_one_file_is_that_of_protobuf():
     assert writer.MAX_MODEL_BYTES == 2**31 - 1
+
+
+def test_a_composite_that_hands_an_input_on_may_stand_in_a_subgraph():
+    v = symbol((2,), name="v")
+    handed_on, _ = apply_composite("Both", lambda x: (x, apply_op("Neg", x)), v)
+    then = Graph([], [handed_on], captures=[v])
+    other = Graph([], [apply_op("Neg", v)], captures=[v])
+    c, x = symbol((), "bool", name="c"), symbol((2,), name="x")
+    node = Node(find_op("If"), (c,), {"then_branch": then, "else_branch": other}, (x.type,), captures=(x,))
+
+    model = to_model(Graph([c, x], node.outputs, output_names=["y"])).model
+
+    a = np.float32([1, 2])
+    np.testing.assert_array_equal(run(model, c=np.array(True), x=a)[0], a)
+    np.testing.assert_array_equal(run(model, c=np.array(False), x=a)[0], -a)

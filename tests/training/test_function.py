@@ -36,7 +36,7 @@ def test_variables_are_read_and_assigned_at_every_call():
     def add(x):
         total.assign_add(x)
         total.assign_add(x)
-        return total.latest() * 10.0
+        return total * 10.0
 
     assert float(add(sg.scalar(1.0))) == 20.0
     total.assign(5.0)
