@@ -46,6 +46,7 @@ __all__ = [
     "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError", "ResourceError", "RunError", "Sequential",
     "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor", "UnsafeModelError", "UnsupportedOpError", "Variable",
     "activations", "clear_session", "config", "device", "dispose", "function", "initializers", "keep", "layers",
-    "load_onnx", "memory", "models", "ops", "passes", "profile", "random", "runtime", "symbol", "tensor", "tidy", "time",
+    "load_onnx", "memory", "models", "ops", "passes", "profile", "random", "runtime", "symbol", "tensor", "tidy",
+    "time",
 ]
-__all__ += [name for name in dir(ops) if not name.startswith("_")]
+__all__ += ops.__all__

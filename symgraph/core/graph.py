@@ -169,7 +169,7 @@ class Graph:
                 if x is None:
                     continue
                 is_made = isinstance(x, SymbolicTensor) and x not in self._boundary
-                source: object = x.node if is_made else self.names[x]  # type: ignore[attr-defined]
+                source: object = x.node if is_made else self.names[x]
                 if source not in result:
                     kind = "variable" if isinstance(x, Variable) else "constant"
                     result.add_node(source, kind=kind, label=self.names[x])

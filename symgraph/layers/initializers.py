@@ -365,8 +365,8 @@ def deserialize(config: Mapping[str, Any]) -> Initializer:
     cls = _find(name)
     try:
         return cls.from_config(config.get("config") or {})
-    except TypeError as error:
-        raise LayerError(f"initializer {name}: {error}; it takes {inspect.signature(cls)}") from None
+    except TypeError:
+        raise LayerError(f"initializer {name} takes {inspect.signature(cls)}, got {config.get('config')!r}") from None
 
 
 def _find(name: str) -> type[Initializer]:

@@ -172,10 +172,10 @@ class Dot(MergeLayer):
 
     def check_shapes(self, shapes: list[Shape]) -> None:
         sizes = []
-        for shape, axis in zip(shapes, self.pair, strict=True):
-            if len(shape) < 2 or not -len(shape) <= axis < len(shape) or axis % len(shape) == 0:
-                raise self.error(f"axis {axis} is no axis behind the batch of an input of shape ({format_dims(shape)})")
-            sizes.append(shape[axis])
+        for dims, axis in zip(shapes, self.pair, strict=True):
+            if len(dims) < 2 or not -len(dims) <= axis < len(dims) or axis % len(dims) == 0:
+                raise self.error(f"axis {axis} is no axis behind the batch of an input of shape ({format_dims(dims)})")
+            sizes.append(dims[axis])
         first, second = sizes
         if isinstance(first, int) and isinstance(second, int) and first != second:
             raise self.error(f"shapes ({format_dims(shapes[0])}) and ({format_dims(shapes[1])}) differ along "
@@ -185,17 +185,17 @@ class Dot(MergeLayer):
         axes = [axis % x.ndim for x, axis in zip(inputs, self.pair, strict=True)]
         x1, x2 = (normalize(x, axis) if self.normalize else x for x, axis in zip(inputs, axes, strict=True))
         rows, columns = ([i for i in range(1, x.ndim) if i != axis] for x, axis in zip((x1, x2), axes, strict=True))
-        batch, inner = shape(x1)[0], shape(x1)[axes[0]]
-        heights, widths = [shape(x1)[i] for i in rows], [shape(x2)[i] for i in columns]
         left, right = transpose(x1, (0, *rows, axes[0])), transpose(x2, (0, axes[1], *columns))
+        batch, *heights, inner = shape(left)
         if len(rows) != 1:
             left = reshape(left, (batch, product(heights), inner))
+        batch, inner, *widths = shape(right)
         if len(columns) != 1:
             right = reshape(right, (batch, inner, product(widths)))
         y = matmul(left, right)
         if len(rows) == len(columns) == 1:
             return y
-        return reshape(y, (batch, *heights, *widths) if rows or columns else (batch, 1))
+        return reshape(y, (shape(y)[0], *(heights + widths or [1])))
 
 
 def add(inputs: Inputs, **options: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from symgraph.core.tensor import Operand
 from symgraph.layers.checked import DATA_FORMATS, CheckedLayer
+from symgraph.ops.applying import apply
 from symgraph.ops.joining import repeat
 from symgraph.ops.shape import expand_dims, reshape, shape, transpose
 
@@ -15,9 +16,10 @@ __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
 
 
 class Flatten(CheckedLayer):
-    """`(batch, a, b, ...) -> (batch, a * b * ...)`, in row-major order (ONNX Reshape); `(batch,) -> (batch, 1)`.
+    """`(batch, a, b, ...) -> (batch, a * b * ...)`, in row-major order; `(batch,) -> (batch, 1)`.
 
     With `"channels_first"` the channels go last first, so that the order is that of `"channels_last"`.
+    ONNX Reshape where only the batch is open, else Flatten.
 
     >>> import symgraph as sg
     >>> sg.layers.Flatten().apply(sg.ones((2, 3, 4))).shape
@@ -37,7 +39,7 @@ class Flatten(CheckedLayer):
         if all(isinstance(d, int) for d in inner):
             elements = math.prod(inner)  # type: ignore[arg-type]
             return reshape(inputs, (_batch(inputs, elements), elements))
-        return reshape(inputs, (shape(inputs)[0], -1))
+        return apply("Flatten", inputs, axis=1)
 
 
 class Reshape(CheckedLayer):

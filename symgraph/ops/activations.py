@@ -13,7 +13,7 @@ from symgraph.core.tensor import Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.promotion import as_operand, cast_to
-from symgraph.ops.sizes import as_axes, as_axis, dimension, ints, plus, vector
+from symgraph.ops.sizes import as_axes, as_axis, dimension, ints, plus, quotient, vector
 
 __all__ = [
     "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
@@ -228,7 +228,8 @@ def glu(x: object, axis: int = -1) -> Operand:
     size = x.shape[place]
     if isinstance(size, int) and size % 2:
         raise ShapeError(f"glu: axis {axis} of shape {x.shape} has the odd size {size}, so it has no two halves")
-    a, b = apply_many("Split", x, axis=place, num_outputs=2, outputs=2)
+    half = quotient(dimension(x, place), 2)
+    a, b = apply_many("Split", x, vector([half, half]), axis=place, outputs=2)
     return apply("Mul", a, apply("Sigmoid", b))
 
 

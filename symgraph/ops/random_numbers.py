@@ -25,7 +25,7 @@ from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.philox import random_bits
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.seeds import Seed, SeedGenerator, draw_key, make_default_seed, set_seed
-from symgraph.ops.sizes import as_sizes, ints, is_symbolic, vector
+from symgraph.ops.sizes import Size, as_sizes, ints, is_symbolic, times, vector
 
 __all__ = ["SeedGenerator", "dropout", "make_default_seed", "normal", "randint", "set_seed", "truncated_normal",
            "uniform"]
@@ -163,12 +163,12 @@ def _draw(name: str, body: Callable[..., Operand], shape: Shape, seed: Seed, *pa
 def _bits(key: Operand, number: Operand, shape: Operand | tuple[int, ...], words: int = 1) -> tuple[Operand, ...]:
     """`words` tensors of `shape`, each full of random uint32."""
     if isinstance(shape, tuple):
-        total: Operand | int = words * math.prod(shape)
+        count: Size = math.prod(shape)
         shape = ints(*shape)
     else:
-        total = apply("Mul", apply("ReduceProd", shape, keepdims=0), words)
-    bits = random_bits(key, number, total)
-    parts = (bits,) if words == 1 else apply_many("Split", bits, num_outputs=words, outputs=words)
+        count = apply("ReduceProd", shape, keepdims=0)
+    bits = random_bits(key, number, times(count, words))
+    parts = (bits,) if words == 1 else apply_many("Split", bits, vector([count] * words), outputs=words)
     return tuple(apply("Reshape", part, shape, allowzero=1) for part in parts)
 
 

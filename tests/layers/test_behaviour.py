@@ -174,7 +174,8 @@ def test_an_activation_may_be_a_name_a_function_a_layer_or_a_config():
     keras = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
     layer = {"module": "keras.layers", "class_name": "LeakyReLU", "config": {"negative_slope": 0.5}}
 
-    assert [layers.Activation(a)(x).tolist() for a in ("relu", activations.relu, layers.ReLU(), keras)] == [[[0.0, 2.0]]] * 4
+    for activation in ("relu", activations.relu, layers.ReLU(), keras):
+        assert layers.Activation(activation)(x).tolist() == [[0.0, 2.0]]
     assert layers.Activation(layer)(x).tolist() == [[-0.5, 2.0]]
     assert layers.Activation(None)(x).tolist() == x.tolist()
 

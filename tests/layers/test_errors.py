@@ -20,7 +20,7 @@ def applied(layer, *shapes, **options):
     (lambda: layers.Conv2D(0, 3, name="mine"), "filters"),
     (lambda: layers.Conv2D(4, 0, name="mine"), "kernel_size"),
     (lambda: layers.Conv2D(4, (3, 3, 3), name="mine"), "kernel_size must be a whole number or 2 of them"),
-    (lambda: layers.Conv2D(4, 3, padding="causal", name="mine"), "padding must be one of 'valid', 'same', got 'causal'"),
+    (lambda: layers.Conv2D(4, 3, padding="causal", name="mine"), "one of 'valid', 'same', got 'causal'"),
     (lambda: layers.Conv2D(4, 3, strides=2, dilation_rate=2, name="mine"), "only one of them may be greater than 1"),
     (lambda: layers.Conv2D(4, 3, data_format="last", name="mine"), "data_format .*'channels_last', 'channels_first'"),
     (lambda: layers.Conv2D(4, 3, groups=3, name="mine"), "filters 4 must be a multiple of groups 3"),
@@ -53,7 +53,7 @@ def applied(layer, *shapes, **options):
     (applied(layers.Add(name="mine"), (3, 4), (3, 5)), r"shapes \(\?, 3, 4\) and \(\?, 3, 5\) do not broadcast"),
     (applied(layers.Add(name="mine"), (3, 4)), "expects a list of tensors"),
     (applied(layers.Subtract(name="mine"), (3,), (3,), (3,)), "exactly 2 tensors in its list, got 3"),
-    (applied(layers.Concatenate(name="mine"), (3, 4), (2, 5)), r"\(\?, 3, 4\) and \(\?, 2, 5\) may differ along axis -1"),
+    (applied(layers.Concatenate(name="mine"), (3, 4), (2, 5)), r"\(\?, 3, 4\) and \(\?, 2, 5\) may differ"),
     (applied(layers.Concatenate(3, name="mine"), (3, 4), (2, 5)), "axis 3 is out of range"),
     (applied(layers.Dot(1, name="mine"), (3,), (4,)), r"\(\?, 3\) and \(\?, 4\) differ along axes .*3 and 4"),
     (applied(layers.Dot(0, name="mine"), (3,), (3,)), "axis 0 is no axis behind the batch"),
@@ -78,14 +78,14 @@ def test_a_layer_that_was_built_keeps_to_its_sizes(layer, fits, differs, message
 
     with pytest.raises(LayerError, match=rf'layer "four".*{message}'):
         layer(layers.Input(differs))
-    with pytest.raises(LayerError, match="test_errors.py:"):
+    with pytest.raises(LayerError, match=r"test_errors\.py:"):
         layer(np.zeros((2, *differs), np.float32))
 
 
 def test_a_row_outside_of_an_embedding_is_an_error():
     layer = layers.Embedding(4, 2)
 
-    with pytest.raises(SymgraphError, match="4|bounds"):
+    with pytest.raises(SymgraphError, match=r"(?i)bounds"):
         layer(np.int32([[0, 4]]))
 
 

@@ -149,8 +149,9 @@ def test_flatten_of_channels_first_has_the_order_of_channels_last(rng):
 
 
 @pytest.mark.parametrize(("shapes", "axes", "equation"), [
-    (((2, 5), (2, 5)), 1, "bk,bk->b"), (((2, 5), (2, 5, 3)), 1, "bk,bkj->bj"), (((2, 3, 5), (2, 5)), (2, 1), "bik,bk->bi"),
-    (((2, 3, 5), (2, 4, 5)), 2, "bik,bjk->bij"), (((2, 5, 3, 6), (2, 4, 5, 7)), (1, 2), "bkim,bjkn->bimjn")])
+    (((2, 5), (2, 5)), 1, "bk,bk->b"), (((2, 5), (2, 5, 3)), 1, "bk,bkj->bj"),
+    (((2, 3, 5), (2, 5)), (2, 1), "bik,bk->bi"), (((2, 3, 5), (2, 4, 5)), 2, "bik,bjk->bij"),
+    (((2, 5, 3, 6), (2, 4, 5, 7)), (1, 2), "bkim,bjkn->bimjn")])
 def test_dot_is_the_einsum_of_each_example(rng, shapes, axes, equation):
     x1, x2 = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
 
@@ -161,8 +162,8 @@ def test_dot_is_the_einsum_of_each_example(rng, shapes, axes, equation):
 
 
 @pytest.mark.parametrize(("name", "function"), [
-    ("add", np.add), ("subtract", np.subtract), ("multiply", np.multiply), ("maximum", np.maximum), ("minimum", np.minimum),
-    ("average", lambda a, b: (a + b) / 2)])
+    ("add", np.add), ("subtract", np.subtract), ("multiply", np.multiply), ("maximum", np.maximum),
+    ("minimum", np.minimum), ("average", lambda a, b: (a + b) / 2)])
 def test_merge_functions_broadcast_behind_the_batch(rng, name, function):
     x1, x2 = rng.standard_normal((2, 3, 4)).astype(np.float32), rng.standard_normal((2, 4)).astype(np.float32)
 
