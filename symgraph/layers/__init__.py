@@ -5,7 +5,8 @@ from symgraph.layers.convolutional import Conv1D, Conv2D, Conv3D
 from symgraph.layers.core import Dense, Embedding, Identity, Lambda
 from symgraph.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from symgraph.layers.einsum import EinsumDense
-from symgraph.layers.layer import Input, InputLayer, Layer
+from symgraph.layers.input_layer import Input, InputLayer
+from symgraph.layers.layer import Layer
 from symgraph.layers.merging import (
     Add,
     Average,

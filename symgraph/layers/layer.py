@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,11 @@ class Layer:
         self.__dict__["_arguments"] = _constructor_arguments(cls, args, kwargs)
         return self
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "build" in cls.__dict__:
+            cls.build = _marking_built(cls.build)  # type: ignore[method-assign]
+
     def __init__(
             self, *, name: str | None = None, trainable: bool = True, dtype: object = None,
             input_shape: object = None, input_dim: int | None = None, batch_size: int | None = None,
@@ -133,7 +139,7 @@ class Layer:
                 _TRAINING.reset(token)
             outputs = self._own_outputs(outputs, youngest)
         if is_definition:
-            self._record(args, kwargs, outputs)
+            self.record_call(args, kwargs, outputs)
         return outputs
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
@@ -187,7 +193,8 @@ class Layer:
             named.append(x)
         return pack(outputs, named)
 
-    def _record(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: Any) -> None:
+    def record_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: Any) -> None:
+        """Remember an application to symbols, and let its outputs remember it."""
         call = LayerCall(self, args, kwargs, outputs)
         self._calls.append(call)
         for x in flatten(outputs):
@@ -380,40 +387,13 @@ class Layer:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
 
 
-class InputLayer(Layer):
-    """An input of a model."""
-
-    def __init__(
-            self, shape: object = None, batch_size: object = None, dtype: object = None, name: str | None = None,
-            batch_shape: object = None) -> None:
-        super().__init__(name=name or unique_layer_name("input_layer"), dtype=dtype)
-        if batch_shape is None:
-            if shape is None:
-                raise ShapeError("an input needs its shape, without the batch: Input(shape=(28, 28, 1))")
-            batch_shape = (batch_size, *as_shape(shape))
-        self.batch_shape = as_shape(batch_shape)
-        symbol = SymbolicTensor(TensorType(self.dtype, self.batch_shape), name=self.name)
+def _marking_built(build: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(build)
+    def build_once(self: Layer, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
         self.built = True
-        self._record((), {}, symbol)
 
-    @property
-    def input(self) -> Any:
-        """The symbol."""
-        return self.output
-
-
-def Input(shape: object = None, batch_size: object = None, dtype: object = None, name: str | None = None,
-          batch_shape: object = None) -> SymbolicTensor:
-    """A symbol for an input of a model. `shape` is without the batch dimension, which is open unless given.
-
-    Dimensions may be numbers, None (open) or names (`Input(("time", 3), batch_size="N")`).
-
-    >>> import symgraph as sg
-    >>> sg.Input((28, 28, 1), name="image")
-    <SymbolicTensor 'image': float32[?, 28, 28, 1]>
-    """
-    symbol: SymbolicTensor = InputLayer(shape, batch_size, dtype, name, batch_shape).output
-    return symbol
+    return build_once
 
 
 def unique_layer_name(base: str) -> str:
@@ -474,5 +454,5 @@ def serialize(value: Any) -> Any:
     return value
 
 
-__all__ = ["Input", "InputLayer", "Layer", "LayerCall", "clear_session", "serialize",
+__all__ = ["Layer", "LayerCall", "clear_session", "serialize",
            "unique_layer_name"]

@@ -9,7 +9,8 @@ from symgraph.core.errors import GraphError
 from symgraph.core.graph import apply_node
 from symgraph.core.structure import flatten, map_structure
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
-from symgraph.layers.layer import InputLayer, Layer, LayerCall
+from symgraph.layers.input_layer import InputLayer
+from symgraph.layers.layer import Layer, LayerCall
 
 Unit = LayerCall | Node
 """What a network is made of: a call of a layer, or an op applied by itself."""

@@ -16,7 +16,8 @@ from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
-from symgraph.layers.layer import Input, Layer
+from symgraph.layers.input_layer import Input
+from symgraph.layers.layer import Layer
 from symgraph.layers.network import Network
 from symgraph.runtime.exporter import save
 from symgraph.runtime.importer import load_graph

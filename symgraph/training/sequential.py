@@ -9,7 +9,8 @@ from symgraph.core.errors import LayerError
 from symgraph.core.scope import not_tracing
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.value import as_array
-from symgraph.layers.layer import Input, InputLayer, Layer
+from symgraph.layers.input_layer import Input, InputLayer
+from symgraph.layers.layer import Layer
 from symgraph.training.model import Model
 
 
@@ -54,7 +55,7 @@ class Sequential(Model):
     def build(self, input_shape: Any = None) -> None:
         """Build for inputs of this shape, the batch included: `build((None, 28, 28, 1))`."""
         if input_shape is not None and self._entry is None and self._stack:
-            self._entry = Input(batch_shape=input_shape, dtype=self._stack[0].dtype)
+            self._entry = Input(batch_shape=input_shape, dtype=_input_dtype(self._stack[0]))
             self._rebuild()
 
     @property
@@ -91,7 +92,7 @@ class Sequential(Model):
         if any(layer.name == other.name for other in self._stack):
             raise LayerError(f'model "{self.name}" already has a layer "{layer.name}"; give each its own name')
         if not self._stack and self._entry is None and layer._declared_shape is not None:
-            self._entry = Input(batch_shape=layer._declared_shape, dtype=layer.dtype)
+            self._entry = Input(batch_shape=layer._declared_shape, dtype=_input_dtype(layer))
         self._stack.append(layer)
 
     def _rebuild(self) -> None:
@@ -106,3 +107,8 @@ class Sequential(Model):
                 self._results.append(layer(self._results[-1] if self._results else self._entry))
         self._connect(self._entry, self._results[-1])
         self._sublayers[:] = self._stack
+
+
+def _input_dtype(layer: Layer) -> str:
+    """What a layer at the bottom is fed with: numbers of its dtype, or what it says (`Embedding`: whole numbers)."""
+    return getattr(layer, "input_dtype", None) or layer.dtype

@@ -63,3 +63,18 @@ def test_weights_keep_their_names_when_built_late():
     model.build((None, 3))
 
     assert [v.name for v in model.weights] == ["a/kernel", "a/bias", "b/kernel", "b/bias"]
+
+
+def test_an_embedding_at_the_bottom_takes_whole_numbers():
+    model = sg.Sequential([sg.layers.Embedding(10, 4, input_shape=(3,)), sg.layers.Flatten()])
+
+    assert model.input.dtype == "int32"
+    assert model.predict(np.int32([[1, 2, 3]])).shape == (1, 12)
+
+
+def test_building_a_layer_by_hand_builds_it_once():
+    layer = sg.layers.Dense(2)
+    layer.build((None, 3))
+
+    assert layer(np.ones((1, 3), np.float32)).shape == (1, 2)
+    assert len(layer.weights) == 2
