@@ -93,12 +93,26 @@ def _fitted(old: Op, new: Op, call: Call, *, has_adapter: bool) -> Call:
         if not is_neutral and (name not in defaults or defaults[name] != value):
             raise Stuck(f"version {new.version} has no attribute {name!r}")
         del attributes[name]
+    if new.version < 11 <= old.version:
+        attributes.update(_from_the_front(call))
     for name, default in defaults.items():
         if name in known and name not in attributes and default != known[name]:
             if default is None:
                 raise Stuck(f"the attribute {name!r} has another default in version {new.version}")
             attributes[name] = default
     return replace(call, inputs=inputs, attributes=attributes)
+
+
+def _from_the_front(call: Call) -> dict[str, Any]:
+    """The axes of a call counted from the front: before version 11 they could not be counted from the back."""
+    counted: dict[str, Any] = {}
+    for name in ("axis", "axes"):
+        value = call.attributes.get(name)
+        axes = (value,) if isinstance(value, int) else value or ()
+        if any(axis < 0 for axis in axes):
+            rank = len(call.shape()) + (len(axes) if call.name == "Unsqueeze" else 0)
+            counted[name] = value % rank if isinstance(value, int) else tuple(axis % rank for axis in axes)
+    return counted
 
 
 def _check_operands(old: Op, new: Op, inputs: tuple[Operand | None, ...], call: Call, *, has_adapter: bool) -> None:
@@ -145,7 +159,7 @@ MOVED: dict[tuple[str, int], tuple[tuple[str, int, str], ...]] = {
     ("Slice", 10): (("starts", 1, "ints"), ("ends", 2, "ints"), ("axes", 3, "ints")),
     ("Pad", 11): (("pads", 1, "ints"), ("value", 2, "like")),
     ("Clip", 11): (("min", 1, "like"), ("max", 2, "like")),
-    ("TopK", 10): (("k", 1, "one")  ,),
+    ("TopK", 10): (("k", 1, "one"),),
     ("Dropout", 12): (("ratio", 1, "float"),),
     ("Upsample", 9): (("scales", 1, "floats"),),
     ("DFT", 20): (("axis", 2, "int"),)}
@@ -232,6 +246,8 @@ def _dropout_down(call: Call) -> Call | Outputs:
     mode = call.input(2)
     if mode is not None and not (isinstance(mode, Tensor) and not mode.numpy().any()):
         raise Stuck("it may be training, which was not an input before")
+    if sum(call.wanted) > 1:
+        raise Stuck("its mask said something else before")
     attributes = {name: value for name, value in call.attributes.items() if name != "seed"}
     return _input_to_attribute(MOVED["Dropout", 12])(replace(call, inputs=call.inputs[:2], attributes=attributes))
 

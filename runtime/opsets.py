@@ -110,7 +110,8 @@ class _Converter:
         try:
             return self._moved(node, inputs, attributes, captures)
         except (Stuck, SymgraphError) as error:
-            self.failures.append(f"{node.op} from version {node.op.version} ({node.name or 'unnamed'}): {error}")
+            name = f' "{node.name}"' if node.name else ""
+            self.failures.append(f"{node.op}{name} of version {node.op.version}: {error}")
             return None
 
     def _inner(self, value: Any) -> Any:
@@ -123,16 +124,24 @@ class _Converter:
                     self.opset)
         try:
             op, result = self._walk(node.op, call)
-        except Stuck:
-            if captures or (node.op.name, self.opset > node.op.version) in DISTRUSTED:
-                raise
-            return convert_with_onnx(node, inputs, self.opset)
+        except Stuck as stuck:
+            return self._otherwise(node, inputs, stuck)
         if isinstance(result, Call):
             return _node_like(node, op, result.inputs, result.attributes, captures, None).outputs
         for old, new in zip(node.outputs, result, strict=True):
             if old is not None and isinstance(new, SymbolicTensor):
                 new.hint, new.type = old.hint, old.type or new.type
         return result
+
+    def _otherwise(self, node: Node, inputs: tuple[Operand | None, ...], stuck: Stuck) -> tuple[Operand | None, ...]:
+        """What onnx's converter makes of a node."""
+        has_graphs = any(True for _ in node.subgraphs())
+        if has_graphs or (node.op.name, self.opset > node.op.version) in DISTRUSTED:
+            raise stuck
+        try:
+            return convert_with_onnx(node, inputs, self.opset)
+        except Stuck:
+            raise stuck from None
 
     def _walk(self, op: Op, call: Call) -> tuple[Op, Call | Outputs]:
         """Step from version to version until one stands in the opset."""

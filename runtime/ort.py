@@ -17,6 +17,9 @@ from symgraph.core.errors import MissingDependencyError
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-qnn")
 """Distributions that fill the same import name: only one of them may be installed."""
 
+OLDEST = (1, 25)
+"""The first ONNX Runtime that survives an integer division by zero, with an error."""
+
 CPU = "CPUExecutionProvider"
 
 SILENT = 4
@@ -29,7 +32,7 @@ Run = Callable[[Sequence[str], Mapping[str, Any], Any], list[Any]]
 def onnxruntime() -> Any:
     """The installed onnxruntime.
 
-    Errors: `MissingDependencyError` where none is installed, or two that overwrite each other.
+    Errors: `MissingDependencyError` where none is installed, one that is too old, or two that overwrite each other.
     """
     doubled = installed_distributions()
     if len(doubled) > 1:
@@ -47,6 +50,10 @@ def onnxruntime() -> Any:
     if not hasattr(ort, "InferenceSession"):
         raise MissingDependencyError(
             "onnxruntime is only a left-over folder: pip install --force-reinstall 'symgraph[cpu]', or 'symgraph[gpu]'")
+    if tuple(map(int, re.findall(r"\d+", ort.__version__)[:2])) < OLDEST:
+        raise MissingDependencyError(
+            f"onnxruntime {ort.__version__} is too old to run symgraph (it kills the process on an integer division by 0); "
+            f"pip install -U 'onnxruntime>={OLDEST[0]}.{OLDEST[1]}'. Exported files run on 1.20 and newer")
     return ort
 
 
