@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgraph.core.apply import evaluate_op
 from symgraph.core.errors import GraphError, nearest
+from symgraph.core.inference import infer_types, propagate_data
+from symgraph.core.printing import format_graph
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable, read_variables
@@ -181,8 +184,6 @@ class Graph:
         return frozenset((*self.inputs, *self.captures))
 
     def __str__(self) -> str:
-        from symgraph.core.printing import format_graph
-
         return format_graph(self)
 
     def __repr__(self) -> str:
@@ -200,8 +201,6 @@ def node_graphs(node: Node) -> Iterable[Graph]:
 def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any] | None = None,
               body: Graph | None = None) -> Node:
     """The same op on other operands; types are inferred anew where they may differ."""
-    from symgraph.core.inference import infer_types, propagate_data
-
     count = len(node.inputs)
     inputs, captures = operands[:count], operands[count:]
     types = tuple(None if x is None else x.type for x in node.outputs)
@@ -317,7 +316,6 @@ def bind(graph: Graph, operands: Iterable[Operand]) -> tuple[Operand, ...]:
 
 def apply_node(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Any, ...]:
     """Apply a node's op to other operands: a new node for symbols, a run for values."""
-    from symgraph.core.apply import evaluate_op
 
     operands, is_recorded = read_variables(operands)
     if is_recorded or any(True for _ in node.subgraphs()):

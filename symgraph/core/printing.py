@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symgraph.core.graph import Graph
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Array, Tensor
 from symgraph.core.variable import Variable
+
+if TYPE_CHECKING:
+    from symgraph.core.graph import Graph
 
 
 def format_graph(graph: Graph) -> str:
@@ -31,18 +34,15 @@ def _lines(graph: Graph, indent: str, outer: dict[Operand, str]) -> Iterator[str
 def _node_lines(node: Node, indent: str, names: dict[Operand, str]) -> Iterator[str]:
     outputs = ", ".join("_" if x is None else f"{names[x]}: {x.type or '?'}" for x in node.outputs)
     arguments = [_operand(x, names) for x in node.inputs]
-    arguments += [f"{name}={_attribute(value)}" for name, value in sorted(node.attributes.items())
-                  if not _is_graph(value)]
+    bodies = {name for name, _ in node.subgraphs()}
+    plain = sorted((name, value) for name, value in node.attributes.items() if name not in bodies)
+    arguments += [f"{name}={_attribute(value)}" for name, value in plain]
     yield f"{indent}{outputs} = {node.op}({', '.join(arguments)})"
     for name, graph in node.subgraphs():
         yield f"{indent}  {name} ="
         captured: dict[Operand, str] = {
             inner: _operand(x, names) for inner, x in zip(graph.captures, node.captures, strict=True)}
         yield from _lines(graph, indent + "    ", captured)
-
-
-def _is_graph(value: object) -> bool:
-    return isinstance(value, Graph) or (isinstance(value, tuple) and bool(value) and isinstance(value[0], Graph))
 
 
 def _operand(x: Operand | None, names: dict[Operand, str]) -> str:
