@@ -44,9 +44,35 @@ def infer_types_of(parsed: ParsedGraph, opsets: Mapping[str, int], functions: It
         inferred = shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=True)
     except (shape_inference.InferenceError, ValueError, RuntimeError):  # what the file declares must do then
         inferred = model
+    dim_names = frozenset(_dim_names(model.graph))
     for graph, typed in zip(_walk(parsed), _walk_protos(inferred.graph), strict=True):
+        graph.dim_names = dim_names
         graph.types = {x.name: x.type for x in (*typed.value_info, *typed.output, *typed.input)}
         graph.types.update((x.name, x.type) for x in graph.proto.output if _says_all(x.type))
+
+
+def _dim_names(graph: GraphProto) -> Iterator[str]:
+    """The names of dimensions that a file gives, in subgraphs too."""
+    for inner in _walk_protos(graph):
+        for x in (*inner.input, *inner.output, *inner.value_info):
+            yield from (dim.dim_param for dim in x.type.tensor_type.shape.dim if dim.dim_param)
+
+
+def without_made_up_names(value_type: ValueType | None, dim_names: frozenset[str]) -> ValueType | None:
+    """The type without the names that inference made up for unknown dimensions.
+
+    They would clash with those of another file, and onnx 1.23 gives one of them to two different dimensions.
+    """
+    match value_type:
+        case TensorType(dtype, shape) if shape is not None:
+            if not any(isinstance(d, str) and d.startswith("unk__") and d not in dim_names for d in shape):
+                return value_type
+            return TensorType(dtype, tuple(d if isinstance(d, int) or d in dim_names else None for d in shape))
+        case SequenceType(element):
+            return SequenceType(without_made_up_names(element, dim_names))
+        case OptionalType(element):
+            return OptionalType(without_made_up_names(element, dim_names))
+    return value_type
 
 
 def _says_all(declared: TypeProto) -> bool:

@@ -28,7 +28,7 @@ from symgraph.runtime.checks import (
     read_opsets,
     walk_protos,
 )
-from symgraph.runtime.file_types import infer_types_of, onnx_type_name, takes, type_variable
+from symgraph.runtime.file_types import infer_types_of, onnx_type_name, takes, type_variable, without_made_up_names
 from symgraph.runtime.files import ExternalFiles, Limits, Source, read_model
 from symgraph.runtime.parsed import ParsedGraph, ParsedNode, describe_node, initializer_names, parse_graph
 from symgraph.runtime.tensors import read_sparse, read_tensor
@@ -125,7 +125,7 @@ class _Reader:
             found = type_from_proto(proto)
         except DtypeError as error:
             raise DtypeError(f"{self.who}: {name!r}: {error}") from None
-        return found
+        return without_made_up_names(found, parsed.dim_names)
 
     def _run(self, parsed: ParsedGraph, env: dict[str, Operand], opsets: Mapping[str, int], *, is_main: bool = False,
              ) -> list[Operand]:

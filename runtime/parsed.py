@@ -24,12 +24,16 @@ class ParsedNode:
 
 @dataclass
 class ParsedGraph:
-    """A graph with sorted nodes. `free` are the names it uses and does not define, with who reads them."""
+    """A graph with sorted nodes. `free` are the names it uses and does not define, with who reads them.
+
+    `types` and `dim_names`, the names of dimensions that the file itself gives, are filled in by inference.
+    """
 
     proto: GraphProto
     nodes: list[ParsedNode]
     free: Mapping[str, str]
     types: dict[str, TypeProto] = field(default_factory=dict)
+    dim_names: frozenset[str] = frozenset()
 
 
 def attribute_graphs(attribute: AttributeProto) -> tuple[GraphProto, ...]:

@@ -77,6 +77,18 @@ class ModelWriter:
                 proto.node.append(helper.make_node("Identity", [names[x]], [name]))
                 self.domains.add("")
             proto.output.append(_value_info(name, x.type))
+        self._pinned(proto, graph, names)
+
+    def _pinned(self, proto: GraphProto, graph: Graph, names: Names) -> None:
+        """Values that keep their names: copied under that name where a pass has put another value in their place."""
+        owners = {**{name: x for x, name in names.items()}, **dict(zip(graph.output_names, graph.outputs, strict=True))}
+        for name, x in graph.pinned.items():
+            owner = owners.get(name)
+            if owner is not None and owner is not x:
+                raise GraphError(f"graph {graph.name!r}: a pinned value is called {name!r}, and another value as well")
+            if owner is None:
+                proto.node.append(helper.make_node("Identity", [names[x]], [name]))
+                self.domains.add("")
 
     def _nodes(self, proto: GraphProto | FunctionProto, graph: Graph, names: Names, shown: frozenset[str]) -> None:
         """Write the nodes; their outputs have names already. The types of all but those `shown` are noted."""

@@ -30,6 +30,8 @@ class Graph:
     Any symbol may be an input: what lies before it is cut off. Nodes come in the order in which they were
     made, which is the same in every run. Variables and constants are leaves.
 
+    `pinned` are values by name that every pass keeps under that name, though they are no outputs.
+
     `captures` are symbols that stand for values of a surrounding graph, in the body of an If, Loop or Scan.
     `opsets` and `metadata` are kept from an imported file; `aside` are values of it that no output needs,
     so that `find` knows them too.
@@ -47,23 +49,28 @@ class Graph:
     def __init__(
             self, inputs: Iterable[SymbolicTensor], outputs: Iterable[Operand], *,
             output_names: Iterable[str] | None = None, input_names: Iterable[str] | None = None,
-            captures: Iterable[SymbolicTensor] = (), name: str = "graph",
+            captures: Iterable[SymbolicTensor] = (), pinned: Mapping[str, Operand] | None = None, name: str = "graph",
             opsets: Mapping[str, int] | None = None, metadata: Mapping[str, str] | None = None,
             aside: Mapping[str, Operand] | None = None) -> None:
         self.inputs = _symbols(inputs, "input")
         self.outputs = _operands(outputs)
         self.captures = tuple(captures)
+        self.pinned = MappingProxyType(dict(pinned or {}))
         self.name = name
         self.opsets = MappingProxyType(dict(opsets or {}))
         self.metadata = MappingProxyType(dict(metadata or {}))
         self.aside = MappingProxyType(dict(aside or {}))
-        self.nodes: tuple[Node, ...] = _reachable(self.outputs, (*self.inputs, *self.captures))
+        self.nodes: tuple[Node, ...] = _reachable(self._kept, (*self.inputs, *self.captures))
         self._given_inputs = None if input_names is None else tuple(input_names)
         self._given_outputs = None if output_names is None else tuple(output_names)
         for given, values, kind in ((self._given_inputs, self.inputs, "input"),
                                     (self._given_outputs, self.outputs, "output")):
             if given is not None and len(given) != len(values):
                 raise GraphError(f"graph {name!r} has {len(values)} {kind}s, got {len(given)} {kind} names")
+
+    @property
+    def _kept(self) -> tuple[Operand, ...]:
+        return (*self.outputs, *self.pinned.values())
 
     @cached_property
     def leaves(self) -> tuple[Tensor | Variable, ...]:
@@ -75,7 +82,7 @@ class Graph:
                     found.setdefault(x)
             for graph in node_graphs(node):
                 found.update(dict.fromkeys(graph.leaves))
-        found.update(dict.fromkeys(x for x in self.outputs if isinstance(x, Tensor | Variable)))
+        found.update(dict.fromkeys(x for x in self._kept if isinstance(x, Tensor | Variable)))
         return tuple(found)
 
     @property
@@ -119,14 +126,20 @@ class Graph:
     def _by_name(self) -> Mapping[str, Operand]:
         by_name = dict(self.aside)
         by_name.update((name, x) for x, name in self.names.items())
+        by_name.update(self.pinned)
         if self._given_outputs is not None:
             by_name.update(zip(self._given_outputs, self.outputs, strict=True))
         return by_name
 
-    def with_outputs(self, outputs: Iterable[Operand], output_names: Iterable[str] | None = None) -> Graph:
-        """The graph from the same inputs to other outputs."""
-        return Graph(self.inputs, outputs, output_names=output_names, input_names=self._given_inputs,
+    def with_outputs(self, outputs: Iterable[Operand], output_names: Iterable[str] | None = None,
+                     pinned: Mapping[str, Operand] | None = None) -> Graph:
+        """The graph from the same inputs to other outputs, with other values pinned, or none."""
+        return Graph(self.inputs, outputs, output_names=output_names, input_names=self._given_inputs, pinned=pinned,
                      captures=self.captures, name=self.name, opsets=self.opsets, metadata=self.metadata)
+
+    def pin(self, values: Mapping[str, Operand]) -> Graph:
+        """The graph that also keeps these values, under these names, through every pass and in a file."""
+        return self.with_outputs(self.outputs, self.output_names, {**self.pinned, **values})
 
     def rewrite(self, rewriter: Rewriter, replaced: Mapping[Operand, Operand] | None = None) -> Graph:
         """The graph in which `rewriter(node, inputs)` has said for each node what takes the place of its outputs.
@@ -152,9 +165,10 @@ class Graph:
         if not mapping:
             return self
         outputs = [mapping.get(x, x) for x in self.outputs]
-        if all(a is b for a, b in zip(outputs, self.outputs, strict=True)):
+        pinned = {name: mapping.get(x, x) for name, x in self.pinned.items()}
+        if all(a is b for a, b in zip((*outputs, *pinned.values()), self._kept, strict=True)):
             return self
-        return self.with_outputs(outputs, self.output_names)
+        return self.with_outputs(outputs, self.output_names, pinned)
 
     def to_networkx(self) -> networkx.MultiDiGraph:
         """A networkx graph of this graph's nodes; inputs, constants and variables are there under their names.
@@ -285,6 +299,10 @@ def _unique_names(graph: Graph) -> dict[Operand, str]:
     for output, given in zip(graph.outputs, graph._given_outputs or (), strict=False):
         taken.setdefault(given, 0)
         names.setdefault(output, given)
+    for given, value in graph.pinned.items():
+        if given not in taken:
+            taken[given] = 0
+            names.setdefault(value, given)
     made = [x for node in graph.nodes for x in node.outputs if x is not None]
     wishes: tuple[Iterable[Operand], ...] = (
         graph.outputs, graph.captures, graph.variables, [x for x in made if x.hint is not None], made, graph.leaves)

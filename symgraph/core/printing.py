@@ -29,6 +29,8 @@ def _lines(graph: Graph, indent: str, outer: dict[Operand, str]) -> Iterator[str
     returned = (f"%{n}" if isinstance(x, SymbolicTensor) else _operand(x, names)
                 for n, x in zip(graph.output_names, graph.outputs, strict=True))
     yield f"{indent}  return {', '.join(returned)}"
+    if graph.pinned:
+        yield f"{indent}  pinned {', '.join(f'%{n} = {_operand(x, names)}' for n, x in graph.pinned.items())}"
 
 
 def _node_lines(node: Node, indent: str, names: dict[Operand, str]) -> Iterator[str]:

@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from symgraph.core.errors import ShapeError
-from symgraph.core.tensor import Operand, SymbolicTensor
-from symgraph.core.types import Dim, TensorType
-from symgraph.ops.applying import apply
-from symgraph.ops.linalg import multiply_matrices
+from symgraph.core.tensor import Operand
+from symgraph.ops.contraction import Term, contract, in_order, sum_out, take_diagonals
 from symgraph.ops.promotion import cast_to, promote
 
 __all__ = ["einsum"]
@@ -20,10 +18,11 @@ _SMALL = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", 
 
 
 def einsum(subscripts: object, *operands: object, **options: object) -> Operand:
-    """The sum of products that `subscripts` names: `einsum("ij,jk->ik", x, y)` is a product of matrices (ONNX Einsum).
+    """The sum of products that `subscripts` names: `einsum("ij,jk->ik", x, y)` is a product of matrices.
 
     NumPy's whole notation: without `->` the letters that occur once, in order; `...` for axes that broadcast;
-    a letter twice for a diagonal; or operands and lists of numbers in turn. `optimize=` is ignored.
+    a letter twice for a diagonal; or operands and lists of numbers in turn. `optimize=` is ignored: operands are
+    multiplied from left to right. An open dimension that is summed over has the same size in both operands.
 
     Errors: `ShapeError` for a text that does not fit the operands or known sizes that differ.
 
@@ -38,19 +37,16 @@ def einsum(subscripts: object, *operands: object, **options: object) -> Operand:
         subscripts, operands = _from_lists((subscripts, *operands))
     xs = promote(*operands)
     inputs, output = _parse(subscripts, xs)
-    dims = _letter_dims(subscripts, inputs, xs)
+    _check_sizes(subscripts, inputs, xs)
     dtype = xs[0].dtype
     wide = _SMALL.get(dtype)
     if wide is not None:
         xs = tuple(cast_to(x, wide) for x in xs)
-    equation = f"{','.join(inputs)}->{output}"
-    if inputs in (["ij", "jk"], ["ab", "bc"]) and output == inputs[0][0] + inputs[1][1]:
-        result = multiply_matrices(*xs)
-    else:
-        result = apply("Einsum", *xs, equation=equation)
-        if isinstance(result, SymbolicTensor):
-            result.type = TensorType(result.dtype, tuple(dims[letter] for letter in output))
-    return cast_to(result, dtype)
+    first, *others = (take_diagonals(Term(x, letters)) for x, letters in zip(xs, inputs, strict=True))
+    for number, term in enumerate(others, start=2):
+        later = "".join(inputs[number:])
+        first = contract(first, term, output + "".join(sorted(set(later) - set(output))))
+    return cast_to(in_order(sum_out(first, output), output), dtype)
 
 
 def _from_lists(arguments: Sequence[object]) -> tuple[str, tuple[object, ...]]:
@@ -94,20 +90,16 @@ def _parse(subscripts: str, xs: Sequence[Operand]) -> tuple[list[str], str]:
     return inputs, output
 
 
-def _letter_dims(subscripts: str, inputs: Sequence[str], xs: Sequence[Operand]) -> dict[str, Dim]:
-    """The size every letter stands for.
-
-    Errors: `ShapeError` where two known sizes differ and none is 1.
-    """
-    dims: dict[str, Dim] = {}
+def _check_sizes(subscripts: str, inputs: Sequence[str], xs: Sequence[Operand]) -> None:
+    """Errors: `ShapeError` where two known sizes of a letter differ and none is 1, or differ within an operand."""
+    sizes: dict[str, int] = {}
     for letters, x in zip(inputs, xs, strict=True):
+        own: dict[str, int] = {}
         for letter, dim in zip(letters, x.shape, strict=True):
-            old = dims.get(letter, 1)
-            if isinstance(old, int) and isinstance(dim, int) and old != dim and 1 not in (old, dim):
-                raise ShapeError(f"einsum: {letter!r} in {subscripts!r} is {old} and {dim} in "
-                                 + ", ".join(str(y.type) for y in xs))
-            if letter not in dims or old == 1 or (isinstance(dim, int) and dim != 1):
-                dims[letter] = dim
-            elif old != dim and dim != 1 and not isinstance(old, int):
-                dims[letter] = None
-    return dims
+            if not isinstance(dim, int):
+                continue
+            old, others = sizes.get(letter, 1), own.setdefault(letter, dim)
+            if others != dim or (old != dim and 1 not in (old, dim)):
+                raise ShapeError(f"einsum: {letter!r} in {subscripts!r} is {others if others != dim else old} and {dim} "
+                                 "in " + ", ".join(str(y.type) for y in xs))
+            sizes[letter] = dim if old == 1 else old

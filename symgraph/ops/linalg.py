@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Sequence
 from typing import cast
 
@@ -12,6 +13,7 @@ from symgraph.core.errors import OpError, ShapeError, UnsupportedOpError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import is_floating, promote_dtypes
 from symgraph.ops.applying import apply
+from symgraph.ops.contraction import Term, contract, in_order, multiply_matrices
 from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.shape import expand_dims, ravel, reshape, squeeze, transpose
 from symgraph.ops.sizes import as_axes, as_axis, dimensions, ints, product, times
@@ -21,15 +23,6 @@ __all__ = [
 ]
 
 _SMALL = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
-
-
-def multiply_matrices(x: Operand, y: Operand) -> Operand:
-    """ONNX MatMul, which small integers and booleans pass through in 32 bits."""
-    dtype = x.dtype
-    wide = _SMALL.get(dtype)
-    if wide is None:
-        return apply("MatMul", x, y)
-    return cast_to(apply("MatMul", cast_to(x, wide), cast_to(y, wide)), dtype)
 
 
 @method
@@ -126,22 +119,16 @@ def tensordot(x1: object, x2: object, axes: object = 2) -> Operand:
         m, n = x.shape[a], y.shape[b]
         if isinstance(m, int) and isinstance(n, int) and m != n:
             raise ShapeError(f"tensordot: axis {a} of {x.type} and axis {b} of {y.type} differ in size")
-    return _contract(x, y, left, right)
-
-
-def _contract(x: Operand, y: Operand, left: tuple[int, ...], right: tuple[int, ...]) -> Operand:
-    """As one product of matrices: the axes to keep made one, the axes to sum made one."""
-    if not left:
-        return _product(expand_dims(x, tuple(range(x.ndim, x.ndim + y.ndim))), y)
-    rows = [i for i in range(x.ndim) if i not in left]
-    columns = [i for i in range(y.ndim) if i not in right]
-    if len(left) == 1 and len(columns) <= 1:
-        return multiply_matrices(transpose(x, (*rows, *left)), transpose(y, (*right, *columns)))
-    sizes_x, sizes_y = dimensions(x), dimensions(y)
-    summed = product(sizes_x[i] for i in left)
-    a = reshape(transpose(x, (*rows, *left)), (product(sizes_x[i] for i in rows), summed))
-    b = reshape(transpose(y, (*right, *columns)), (summed, product(sizes_y[i] for i in columns)))
-    return reshape(multiply_matrices(a, b), (*(sizes_x[i] for i in rows), *(sizes_y[i] for i in columns)))
+    letters = iter(string.ascii_letters)
+    first_letters = "".join(next(letters) for _ in range(x.ndim))
+    own = "".join(next(letters) for _ in range(y.ndim - len(right)))
+    rest = iter(own)
+    second_letters = "".join(first_letters[left[right.index(i)]] if i in right else next(rest) for i in range(y.ndim))
+    kept = "".join(c for i, c in enumerate(first_letters) if i not in left) + own
+    dtype = x.dtype
+    x, y = (cast_to(z, _SMALL.get(dtype, dtype)) for z in (x, y))
+    found = contract(Term(x, first_letters), Term(y, second_letters), kept)
+    return cast_to(in_order(found, kept), dtype)
 
 
 @method

@@ -292,15 +292,18 @@ class Model(Layer):
     # Files and text.
 
     def export(self, path: str | os.PathLike[str], optimize: bool = True, opset: int | None = None,
-               metadata: Mapping[str, str] | None = None) -> None:
+               metadata: Mapping[str, str] | None = None, pin: Sequence[str] = ()) -> None:
         """Write the model for inference as plain ONNX, which any ONNX Runtime from 1.20 on runs.
 
-        Weights go in as they are now. `optimize=False` keeps every tensor's name. More than 2 GB of weights go
-        to a file beside it. The file appears whole or not at all.
+        Weights go in as they are now. `pin` names layers or tensors that must stay in the file under their names;
+        `optimize=False` keeps all of them. More than 2 GB of weights go to a file beside it. The file appears whole
+        or not at all.
 
         Errors: `UnsupportedOpError` where an operator does not exist at `opset`.
         """
-        graph = passes.optimize(self.graph) if optimize else self.graph
+        graph = self.graph.pin({name: self.get_tensor(name) for name in pin}) if pin else self.graph
+        if optimize:
+            graph = passes.optimize(graph)
         save(graph, path, opset=opset, metadata=metadata)
 
     def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int = 100) -> None:

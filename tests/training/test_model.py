@@ -237,3 +237,20 @@ def test_dispose_frees_the_weights():
 
     with pytest.raises(RuntimeError, match="dispose"):
         model.predict(list(data()))
+
+
+def test_pinned_tensors_stay_in_an_optimised_file_under_their_names(tmp_path):
+    x = sg.Input((4,), name="x")
+    hidden = sg.layers.Dropout(0.5, name="drop")(sg.layers.Dense(3, name="hidden")(x))
+    model = sg.Model(x, sg.layers.Dense(2, name="top")(hidden))
+    point = np.ones((2, 4), np.float32)
+    model.export(tmp_path / "plain.onnx")
+    model.export(tmp_path / "pinned.onnx", pin=["drop", "hidden"])
+
+    back = sg.load_onnx(tmp_path / "pinned.onnx")
+
+    assert back.output_names == ["top"]
+    for name in ("drop", "hidden"):
+        np.testing.assert_array_equal(back.execute(point, name).numpy(), model.execute(point, "hidden").numpy())
+    with pytest.raises(GraphError, match="drop"):
+        sg.load_onnx(tmp_path / "plain.onnx").get_tensor("drop")
