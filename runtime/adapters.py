@@ -80,6 +80,8 @@ def step(old: Op, new: Op, call: Call) -> Call | Outputs:
 def _fitted(old: Op, new: Op, call: Call, *, has_adapter: bool) -> Call:
     """The call with the attributes that the new version has; what says nothing new is dropped."""
     assert old.schema is not None and new.schema is not None
+    if new.schema.deprecated:
+        raise Stuck(f"version {new.version} is withdrawn")
     inputs = call.inputs
     while inputs and inputs[-1] is None:
         inputs = inputs[:-1]

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, OperatorSetIdProto, TensorProto, helper
+from onnx.defs import onnx_opset_version
 
 from symgraph.core.errors import LimitError, ResourceError, UnsupportedOpError
 from symgraph.core.graph import Graph
@@ -27,6 +28,9 @@ from symgraph.runtime.tensors import stored_bytes, stored_data, write_tensor
 from symgraph.runtime.writer import MAX_MODEL_BYTES, ModelWriter
 
 __all__ = ["Exported", "choose_opsets", "save", "to_model", "walk_nodes"]
+
+OLDEST_OPSET = 7
+"""Older operators meant other things; ONNX Runtime does not take them either."""
 
 MIN_EXTERNAL = 1024
 """Tensors with fewer bytes stay in the model file."""
@@ -56,6 +60,9 @@ def to_model(graph: Graph, *, opset: int | None = None, ir_version: int | None =
     Errors: `UnsupportedOpError` for an operator that the opset does not have, `LimitError` for weights of more
     than 2 GB, `GraphError` where an output has the name of another value.
     """
+    if opset is not None and not OLDEST_OPSET <= opset <= onnx_opset_version():
+        raise UnsupportedOpError(f"graph {graph.name!r} cannot be written at opset {opset}: symgraph writes "
+                                 f"{OLDEST_OPSET} to {onnx_opset_version()}, which the installed onnx knows")
     opsets = choose_opsets(graph, opset)
     if opset is None and not allow_newer:
         _check_not_newer(graph, opsets[""])

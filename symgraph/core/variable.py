@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from symgraph.core.errors import DisposedError, DtypeError, GraphError, ShapeError
+from symgraph.core.errors import DisposedError, DtypeError, GraphError, ImmutableError, ShapeError
 from symgraph.core.memory import ledger
 from symgraph.core.scope import current_trace
 from symgraph.core.tensor import METHODS, Operand, SymbolicTensor
@@ -186,6 +186,9 @@ class Variable(Operand):
         if isinstance(part, Tensor):
             return VariableSlice(self, key, part)
         return part
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        raise ImmutableError(f"assign to parts of variable {self.name!r} with variable[...].assign(value)")
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.numpy()

@@ -70,7 +70,9 @@ def contract(a: Term, b: Term, keep: str) -> Term:
 
     Axes of size 1 that only the run tells broadcast where they are kept, or where all letters are shared.
     """
-    a, b = _drop_ones(sum_out(a, keep + b.letters), sum_out(b, keep + a.letters), keep)
+    a, b = sum_out(a, keep + b.letters), sum_out(b, keep + a.letters)
+    if set(a.letters) != set(b.letters):
+        a, b = _drop_ones(a, b, keep)
     batch = "".join(c for c in keep if c in a.letters and c in b.letters)
     left = "".join(c for c in keep if c in a.letters and c not in b.letters)
     right = "".join(c for c in keep if c in b.letters and c not in a.letters)

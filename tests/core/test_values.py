@@ -132,3 +132,8 @@ def test_a_variable_made_by_an_initializer_asks_for_its_shape():
     assert sg.Variable(lambda shape, dtype: np.full(shape, 2, dtype), shape=(2,)).numpy().tolist() == [2, 2]
     with pytest.raises(ShapeError, match="shape"):
         sg.Variable(lambda shape, dtype: None)
+
+
+def test_a_variable_says_how_its_parts_are_assigned():
+    with pytest.raises(TypeError, match=r"\[\.\.\.\]\.assign"):
+        sg.Variable([1.0])[0] = 2.0

@@ -254,3 +254,12 @@ def test_pinned_tensors_stay_in_an_optimised_file_under_their_names(tmp_path):
         np.testing.assert_array_equal(back.execute(point, name).numpy(), model.execute(point, "hidden").numpy())
     with pytest.raises(GraphError, match="drop"):
         sg.load_onnx(tmp_path / "plain.onnx").get_tensor("drop")
+
+
+@pytest.mark.parametrize("opset", [5, 99])
+def test_an_opset_that_does_not_exist_is_refused_and_nothing_written(opset, tmp_path):
+    x = sg.Input((4,))
+
+    with pytest.raises(sg.UnsupportedOpError, match=f"opset {opset}.*7 to"):
+        sg.Model(x, x * 2.0).export(tmp_path / "m.onnx", opset=opset)
+    assert list(tmp_path.iterdir()) == []
