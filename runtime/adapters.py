@@ -372,3 +372,25 @@ def _resize_up(call: Call) -> Call:
 @entered(DOWN, 11, "Resize")
 def _resize_down(call: Call) -> Call:
     raise Stuck("version 10 knows one way to place and round coordinates only")
+
+
+@entered(UP, 7, "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Less", "Greater")
+def _broadcast_up(call: Call) -> Call:
+    """Before version 7 the second input broadcast only where asked, and from `axis` on."""
+    attributes = dict(call.attributes)
+    attributes.pop("consumed_inputs", None)
+    axis = attributes.pop("axis", None)
+    x, y = call.inputs
+    if not attributes.pop("broadcast", 0) or axis is None:
+        return replace(call, attributes=attributes)
+    if not isinstance(y, Operand) or not isinstance(y.type, TensorType) or y.type.shape is None:
+        raise Stuck("the rank of its second input is not known")
+    rank = len(call.shape())
+    missing = rank - axis % rank - len(y.type.shape)
+    axes = [len(y.type.shape) + i for i in range(missing)]
+    if isinstance(y, Tensor):
+        y = Tensor(y.numpy().reshape(y.type.shape + (1,) * missing))
+    elif axes:
+        is_input = call.target >= 13
+        y = call.apply("Unsqueeze", y, np.int64(axes)) if is_input else call.apply("Unsqueeze", y, axes=axes)
+    return replace(call, inputs=(x, y), attributes=attributes)

@@ -26,7 +26,7 @@ def standard_cases():
                 yield case, opsets[""]
 
 
-@pytest.mark.parametrize("opset", [7, 9, 11, 13, 15, 17, 18, 21, 26])
+@pytest.mark.parametrize("opset", [9, 13, 18, 21])
 def test_a_converted_case_gives_the_same_answers(opset):
     if versions()[1] != ort.__version__:
         pytest.skip(f"the list of cases is that of ONNX Runtime {versions()[1]}")
