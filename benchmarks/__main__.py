@@ -33,7 +33,8 @@ def _head() -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     return (f"# Results\n\nCommand: `python -m benchmarks --write`, medians of calls taken in turn in one process.\n"
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(versions)}.\n")
+            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+            f"{', '.join(versions)}.\n")
 
 
 main()

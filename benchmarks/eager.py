@@ -34,17 +34,17 @@ def report() -> str:
 def makers() -> dict[str, Callable[[int], tuple[Any, Any]]]:
     """How each library makes the two operands; only those that are installed."""
     found: dict[str, Callable[[int], tuple[Any, Any]]] = {
-        "symgraph": lambda n: tuple(map(sg.tensor, arrays(n))), "NumPy": arrays}  # type: ignore[dict-item,return-value]
+        "symgraph": lambda n: tuple(map(sg.tensor, arrays(n))), "NumPy": arrays}
     if importlib.util.find_spec("torch"):
         import torch
 
         torch.set_num_threads(2)
-        found["torch"] = lambda n: tuple(map(torch.from_numpy, arrays(n)))  # type: ignore[assignment,return-value]
+        found["torch"] = lambda n: tuple(map(torch.from_numpy, arrays(n)))
     if importlib.util.find_spec("keras"):
         os.environ.setdefault("KERAS_BACKEND", "torch")
         import keras
 
-        found["keras.ops"] = lambda n: tuple(map(_KerasOperand, map(keras.ops.convert_to_tensor, arrays(n))))  # type: ignore[assignment,return-value]
+        found["keras.ops"] = lambda n: tuple(map(_KerasOperand, map(keras.ops.convert_to_tensor, arrays(n))))
     return found
 
 

@@ -33,18 +33,18 @@ def chain(nodes: int) -> sg.Graph:
 
 
 def _against_onnx(scratch: Path) -> str:
-    path = scratch / "chain.onnx"
+    path, out = scratch / "chain.onnx", scratch / "out.onnx"
     save(chain(10_000), path)
     rows = {}
     for label, file in (("10,000-node chain", path), ("BERT, 3,836 nodes", BERT)):
         if not file.exists():
             continue
-        model, graph, out = onnx.load(file), load_graph(file), scratch / "out.onnx"
+        model, graph = onnx.load(file), load_graph(file)
         rows[f"{label}: load"] = measure(
-            {"symgraph": lambda f=file: load_graph(f), "onnx": lambda f=file: onnx.load(f),  # type: ignore[misc]
-             "onnx load + check": lambda f=file: onnx.checker.check_model(onnx.load(f), full_check=True)}, rounds=5)  # type: ignore[misc]
+            {"symgraph": lambda f=file: load_graph(f), "onnx": lambda f=file: onnx.load(f),
+             "onnx load + check": lambda f=file: onnx.checker.check_model(onnx.load(f), full_check=True)}, rounds=5)
         rows[f"{label}: save"] = measure(
-            {"symgraph": lambda g=graph: save(g, out), "onnx": lambda m=model: onnx.save(m, out)}, rounds=5)  # type: ignore[misc]
+            {"symgraph": lambda g=graph: save(g, out), "onnx": lambda m=model: onnx.save(m, out)}, rounds=5)
     rows["10,000-node chain: build"] = measure({"symgraph": lambda: chain(10_000), "onnx": _onnx_chain}, rounds=5)
     return table("Files (times onnx)", rows, "onnx")
 
@@ -69,8 +69,8 @@ def _growth(scratch: Path) -> str:
     for count in (1_000, 10_000, 100_000):
         path = scratch / f"chain_{count}.onnx"
         graph = chain(count)
-        steps = {"build": lambda n=count: chain(n), "save": lambda g=graph, p=path: save(g, p),  # type: ignore[misc]
-                 "load": lambda p=path: load_graph(p)}  # type: ignore[misc]
+        steps = {"build": lambda n=count: chain(n), "save": lambda g=graph, p=path: save(g, p),
+                 "load": lambda p=path: load_graph(p)}
         rows[f"{count:,} nodes"] = {name: _once(step, count) for name, step in steps.items()}
     return table("Growth: time for each node", rows, "")
 

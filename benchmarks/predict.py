@@ -27,9 +27,9 @@ def report() -> str:
             named = dict(zip([i.name for i in session.get_inputs()], feeds, strict=True))
             x: Any = feeds[0] if len(feeds) == 1 else list(feeds)
             rows[label] = measure({
-                "session.run": lambda s=session, n=named: s.run(None, n),  # type: ignore[misc]
-                "predict": lambda m=model, x=x: m.predict(x, verbose=0),  # type: ignore[misc]
-                "model(x)": lambda m=model, x=x: m(x)}, rounds=31)  # type: ignore[misc]
+                "session.run": lambda s=session, n=named: s.run(None, n),
+                "predict": lambda m=model, x=x: m.predict(x, verbose=0),
+                "model(x)": lambda m=model, x=x: m(x)}, rounds=31)
     added = [f"- {label}: predict adds {1e6 * (t['predict'].median - t['session.run'].median):.1f} µs to session.run"
              for label, t in rows.items()]
     return "\n".join([table("One call (times session.run)", rows, "session.run"), *added, "", _import_time()])

@@ -18,7 +18,8 @@ class Timing:
     high: float
 
 
-def measure(candidates: Mapping[str, Callable[[], object]], *, rounds: int = 15, target: float = 0.02) -> dict[str, Timing]:
+def measure(candidates: Mapping[str, Callable[[], object]], *, rounds: int = 15, target: float = 0.02,
+            ) -> dict[str, Timing]:
     """Time every candidate in every round, each called often enough to take `target` seconds."""
     repeats = {}
     for name, call in candidates.items():

@@ -25,7 +25,8 @@ INLINE_BYTES = 65536
 """Weights larger than this are handed to ONNX Runtime as they are, not through protobuf (which ends at 2 GB)."""
 
 
-def open_session(graph: Graph, options: Any, providers: Sequence[Provider], *, variables_as_inputs: bool = False) -> Any:
+def open_session(graph: Graph, options: Any, providers: Sequence[Provider], *, variables_as_inputs: bool = False,
+                 ) -> Any:
     """Compile a legalised graph. Nodes are called after their first output, so that they are found again.
 
     With `variables_as_inputs` variables are no weights but inputs, under their names, after the others.

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, version_converter
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    ValueInfoProto,
+    version_converter,
+)
 
 from symgraph.core.graph import Graph, copy_node
 from symgraph.core.inference import freeze_attributes
@@ -13,10 +20,10 @@ from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import type_to_proto
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
-from symgraph.runtime.adapters import Stuck
 from symgraph.runtime.attributes import write_attribute
 from symgraph.runtime.importer import load_graph
 from symgraph.runtime.tensors import write_tensor
+from symgraph.runtime.versions import Stuck
 
 DISTRUSTED = frozenset({("Scan", True), ("Softmax", False), ("LogSoftmax", False), ("Hardmax", False)})
 """(operator, upwards): what the converter claims to convert but changes; found with the official cases."""
@@ -55,7 +62,7 @@ def _one_node_model(node: Node, inputs: tuple[Operand | None, ...], shown: tuple
         elif x is not None:
             graph.input.append(ValueInfoProto(name=name, type=type_to_proto(x.type)))
     results = ["" if x is None else f"o{position}" for position, x in enumerate(node.outputs)]
-    attributes: list[AttributeProto] = [write_attribute(name, value, node.op) for name, value in node.attributes.items()]
+    attributes = [write_attribute(name, value, node.op) for name, value in node.attributes.items()]
     graph.node.append(NodeProto(op_type=node.op.name, input=names, output=results, attribute=attributes))
     graph.output.extend(ValueInfoProto(name=name, type=type_to_proto(x.type))
                         for name, x in zip(results, node.outputs, strict=True) if x is not None)
@@ -74,22 +81,22 @@ def _converted(model: ModelProto, opset: int) -> Graph:
 def _brought_back(graph: Graph, node: Node, inputs: tuple[Operand | None, ...]) -> tuple[Operand | None, ...]:
     mapping: dict[Operand, Operand] = {}
     given: Mapping[str, Operand] = {f"i{position}": x for position, x in enumerate(inputs) if x is not None}
-    for x, name in graph.names.items():
+    for value, name in graph.names.items():
         if name in given:
-            mapping[x] = given[name]
-        elif isinstance(x, Variable):
-            mapping[x] = Tensor(x.numpy())
+            mapping[value] = given[name]
+        elif isinstance(value, Variable):
+            mapping[value] = Tensor(value.numpy())
     for inner in graph.nodes:
         copy = copy_node(inner, tuple(None if x is None else mapping.get(x, x) for x in inner.operands))
-        for old, new in zip(inner.outputs, copy.outputs, strict=True):
-            if old is not None and new is not None:
-                new.hint = None
-                mapping[old] = new
+        for old, made in zip(inner.outputs, copy.outputs, strict=True):
+            if old is not None and made is not None:
+                made.hint = None
+                mapping[old] = made
     results: dict[str, Any] = dict(zip(graph.output_names, graph.outputs, strict=True))
     found: list[Operand | None] = []
     for position, x in enumerate(node.outputs):
-        made = None if x is None else mapping.get(results[f"o{position}"], results[f"o{position}"])
-        if isinstance(made, SymbolicTensor) and x is not None:
-            made.hint, made.type = x.hint, x.type or made.type
-        found.append(made)
+        result = None if x is None else mapping.get(results[f"o{position}"], results[f"o{position}"])
+        if isinstance(result, SymbolicTensor) and x is not None:
+            result.hint, result.type = x.hint, x.type or result.type
+        found.append(result)
     return tuple(found)

@@ -9,8 +9,9 @@ from symgraph.core.errors import SymgraphError, UnsupportedOpError
 from symgraph.core.graph import Graph, node_graphs
 from symgraph.core.op import Op, default_opset, find_op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
-from symgraph.runtime.adapters import Call, Outputs, Stuck, step
+from symgraph.runtime.adapters import Outputs, step
 from symgraph.runtime.onnx_converter import DISTRUSTED, convert_with_onnx
+from symgraph.runtime.versions import Call, Stuck
 
 
 def walk_nodes(graph: Graph) -> Iterator[Node]:
@@ -118,10 +119,10 @@ class _Converter:
         return tuple(map(self.graph, value)) if isinstance(value, tuple) else self.graph(value)
 
     def _moved(self, node: Node, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any],
-               captures: tuple[Operand, ...]) -> tuple[Operand | None, ...]:
+               captures: tuple[Operand | None, ...]) -> tuple[Operand | None, ...]:
         wanted = tuple(x is not None for x in node.outputs)
-        call = Call(node.op.name, inputs, attributes, tuple(None if x is None else x.type for x in node.outputs), wanted,
-                    self.opset)
+        types = tuple(None if x is None else x.type for x in node.outputs)
+        call = Call(node.op.name, inputs, attributes, types, wanted, self.opset)
         try:
             op, result = self._walk(node.op, call)
         except Stuck as stuck:
@@ -164,12 +165,13 @@ def _holds_graphs(value: object) -> bool:
 
 
 def _node_like(node: Node, op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any],
-               captures: tuple[Operand, ...], body: Graph | None) -> Node:
+               captures: tuple[Operand | None, ...], body: Graph | None) -> Node:
     """A node of another version in the place of `node`, with its types and names."""
     while inputs and inputs[-1] is None:
         inputs = inputs[:-1]
-    made = Node(op, inputs, attributes, tuple(None if x is None else x.type for x in node.outputs), captures=captures,
-                body=body, absent=frozenset(i for i, x in enumerate(node.outputs) if x is None), name=node.name,
+    made = Node(op, inputs, attributes, tuple(None if x is None else x.type for x in node.outputs),
+                captures=tuple(x for x in captures if x is not None), body=body,
+                absent=frozenset(i for i, x in enumerate(node.outputs) if x is None), name=node.name,
                 layer=node.layer, source=node.source)
     for old, new in zip(node.outputs, made.outputs, strict=True):
         if old is not None and new is not None:

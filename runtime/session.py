@@ -95,7 +95,9 @@ class Session:
                                      "cast to another dtype, such as float32")
         self._inputs = tuple(_input(name, x.type) for name, x in zip(self.input_names, graph.inputs, strict=True))
         self._outputs = list(self.output_names)
-        self._state = dict(zip(variable_inputs(self._legal), self._legal.variables, strict=True)) if variables_as_inputs else {}
+        self._state: dict[str, Variable] = {}
+        if variables_as_inputs:
+            self._state.update(zip(variable_inputs(self._legal), self._legal.variables, strict=True))
         self._lock = threading.Lock()
         self._compiled = self._compile()
 

@@ -110,9 +110,9 @@ class ModelWriter:
                         [outer[x] for x in node.operands if x is not None])
         wanted: dict[Operand, SymbolicTensor | None] = dict(zip(body.outputs, node.outputs, strict=True))
         prefix = next((outer[x] for x in node.outputs if x is not None), node.op.name)
-        for x in _made(body):
-            made = wanted.get(x)
-            names[x] = self._fresh(f"{prefix}/{body.names[x]}") if made is None else outer[made]
+        for inner in _made(body):
+            result = wanted.get(inner)
+            names[inner] = self._fresh(f"{prefix}/{body.names[inner]}") if result is None else outer[result]
         self._nodes(proto, body, names, shown)
         for x, made in zip(body.outputs, node.outputs, strict=True):
             if made is not None:

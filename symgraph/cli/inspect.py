@@ -36,8 +36,9 @@ def describe(graph: Graph, title: str) -> str:
     size = sum(x.nbytes for x in graph.leaves)
     lines = [title]
     lines += [f"  opset       {', '.join(f'{d or chr(34) * 2} {v}' for d, v in graph.opsets.items())}"]
-    lines += [f"  input       {name}: {_type(x.type)}" for name, x in zip(graph.input_names, graph.inputs, strict=True)]
-    lines += [f"  output      {name}: {_type(x.type)}" for name, x in zip(graph.output_names, graph.outputs, strict=True)]
+    for kind, names, values in (("input ", graph.input_names, graph.inputs),
+                                ("output", graph.output_names, graph.outputs)):
+        lines += [f"  {kind}      {name}: {_type(x.type)}" for name, x in zip(names, values, strict=True)]
     lines += [f"  parameters  {weights:,} in {len(graph.variables)} weights; {size:,} bytes with constants"]
     lines += [f"  nodes       {sum(operators.values()):,} of {len(operators)} operators"]
     lines += [f"    {count:6,}  {name}" for name, count in operators.most_common()]

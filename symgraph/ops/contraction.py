@@ -20,12 +20,30 @@ _SMALL = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32",
 
 
 def multiply_matrices(x: Operand, y: Operand) -> Operand:
-    """ONNX MatMul, which small integers and booleans pass through in 32 bits."""
+    """ONNX MatMul, which small integers and booleans pass through in 32 bits.
+
+    ONNX Runtime's kernel refuses to broadcast a matrix, or a vector, over an empty batch, and of a batch of
+    products over nothing it sets the first alone: such cases, where they are known, are put differently.
+    """
     dtype = x.dtype
     wide = _SMALL.get(dtype)
-    if wide is None:
-        return apply("MatMul", x, y)
-    return cast_to(apply("MatMul", cast_to(x, wide), cast_to(y, wide)), dtype)
+    if wide is not None:
+        return cast_to(multiply_matrices(cast_to(x, wide), cast_to(y, wide)), dtype)
+    if x.ndim > 1 and y.ndim == 1 and not all(isinstance(d, int) and d for d in x.shape):
+        return squeeze(apply("MatMul", x, expand_dims(y, 1)), x.ndim - 1)
+    batches = x.shape[:-2], y.shape[:-2]
+    if x.shape[-1] == y.shape[max(-2, -y.ndim)] == 0 or (batches[0] != batches[1] and 0 in batches[0] + batches[1]):
+        return _multiply_none(x, y)
+    return apply("MatMul", x, y)
+
+
+def _multiply_none(x: Operand, y: Operand) -> Operand:
+    """The product where the batch or the summed axis is known to be empty: there is nothing, or zeros."""
+    if y.ndim == 1:
+        return apply("ReduceSum", apply("Mul", x, y), ints(x.ndim - 1), keepdims=0)
+    rows = apply("ReduceSum", x, ints(x.ndim - 1), keepdims=1)
+    z = apply("Mul", rows, apply("ReduceSum", y, ints(y.ndim - 2), keepdims=1))
+    return squeeze(z, z.ndim - 2) if x.ndim == 1 else z
 
 
 @dataclass(frozen=True)
@@ -82,34 +100,40 @@ def contract(a: Term, b: Term, keep: str) -> Term:
     if not batch and len(inner) == 1 and len(right) <= 1:
         return Term(multiply_matrices(in_order(a, left + inner), in_order(b, inner + right)), left + right)
     if not batch and len(inner) == 1 and len(left) <= 1:
-        y = multiply_matrices(in_order(a, left + inner), in_order(b, right[:-1] + inner + right[-1]))
-        return Term(y, right[:-1] + left + right[-1])
+        return Term(multiply_matrices(in_order(b, right + inner), in_order(a, inner + left)), right + left)
     return _contract_blocks(a, b, batch, left, right, inner)
 
 
 def _contract_blocks(a: Term, b: Term, batch: str, left: str, right: str, inner: str) -> Term:
-    """The letters of each kind but `batch` made one axis, a product of matrices, and the letters split again."""
+    """The letters of a kind made one axis, a product of matrices, and the letters split again.
+
+    Without batch, MatMul itself takes many left axes.
+    """
     n = len(batch)
-    x = _merge(_merge(in_order(a, batch + left + inner), n + len(left), len(inner)), n, len(left))
-    y = _merge(_merge(in_order(b, batch + inner + right), n + len(inner), len(right)), n, len(inner))
-    z = multiply_matrices(x, y)
-    split = [*(a.size(c) for c in left), *(b.size(c) for c in right)]
-    return Term(z if len(left) == len(right) == 1 else _split(z, n, split), batch + left + right)
+    x = _merge(in_order(a, batch + left + inner), n + len(left), len(inner))
+    y = _merge(in_order(b, batch + inner + right), n + len(inner), len(right))
+    y = _merge(y, n, len(inner))
+    columns = [b.size(c) for c in right]
+    if not batch:
+        z = multiply_matrices(x, y)
+        return Term(z if len(right) == 1 else _split(z, len(left), columns), left + right)
+    z = multiply_matrices(_merge(x, n, len(left)), y)
+    is_split = len(left) == len(right) == 1
+    return Term(z if is_split else _split(z, n, [*(a.size(c) for c in left), *columns]), batch + left + right)
 
 
 def _drop_ones(a: Term, b: Term, keep: str) -> tuple[Term, Term]:
-    """Without summed letters that are known to have size 1 on a side: the other side is summed over them alone."""
-    for letter in [c for c in a.letters if c in b.letters and c not in keep]:
-        if is_exactly(a.size(letter), 1) or is_exactly(b.size(letter), 1):
-            a, b = (_without(term, letter) for term in (a, b))
+    """Letters known to have size 1 on one side leave it; where they are summed, the other side is summed alone."""
+    for letter in [c for c in a.letters if c in b.letters]:
+        is_one = [is_exactly(term.size(letter), 1) for term in (a, b)]
+        if is_one[0] != is_one[1]:
+            a, b = (_without(term, letter) if one else sum_out(term, keep + term.letters.replace(letter, ""))
+                    for term, one in zip((a, b), is_one, strict=True))
     return a, b
 
 
 def _without(term: Term, letter: str) -> Term:
-    rest = term.letters.replace(letter, "")
-    if is_exactly(term.size(letter), 1):
-        return Term(squeeze(term.x, term.letters.index(letter)), rest)
-    return sum_out(term, rest)
+    return Term(squeeze(term.x, term.letters.index(letter)), term.letters.replace(letter, ""))
 
 
 def _multiply(a: Term, b: Term, letters: str) -> Term:

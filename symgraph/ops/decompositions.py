@@ -8,8 +8,9 @@ from typing import NoReturn
 from symgraph.core.errors import ShapeError, UnsupportedOpError
 from symgraph.core.tensor import Operand, method
 from symgraph.ops.applying import apply
+from symgraph.ops.contraction import multiply_matrices
 from symgraph.ops.creation import eye
-from symgraph.ops.linalg import det, multiply_matrices
+from symgraph.ops.linalg import det
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimension, dimensions

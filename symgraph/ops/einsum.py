@@ -98,8 +98,8 @@ def _check_sizes(subscripts: str, inputs: Sequence[str], xs: Sequence[Operand]) 
         for letter, dim in zip(letters, x.shape, strict=True):
             if not isinstance(dim, int):
                 continue
-            old, others = sizes.get(letter, 1), own.setdefault(letter, dim)
-            if others != dim or (old != dim and 1 not in (old, dim)):
-                raise ShapeError(f"einsum: {letter!r} in {subscripts!r} is {others if others != dim else old} and {dim} "
-                                 "in " + ", ".join(str(y.type) for y in xs))
+            old, before = sizes.get(letter, 1), own.setdefault(letter, dim)
+            if before != dim or (old != dim and 1 not in (old, dim)):
+                raise ShapeError(f"einsum: {letter!r} in {subscripts!r} is {before if before != dim else old} "
+                                 f"and {dim} in " + ", ".join(str(y.type) for y in xs))
             sizes[letter] = dim if old == 1 else old

@@ -16,7 +16,7 @@ from symgraph.ops.applying import apply
 from symgraph.ops.contraction import Term, contract, in_order, multiply_matrices
 from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.shape import expand_dims, ravel, reshape, squeeze, transpose
-from symgraph.ops.sizes import as_axes, as_axis, dimensions, ints, product, times
+from symgraph.ops.sizes import as_axes, as_axis, dimensions, ints, times
 
 __all__ = [
     "cross", "det", "dot", "inner", "kron", "matmul", "norm", "outer", "tensordot", "vdot", "vecdot",

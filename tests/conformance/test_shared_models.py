@@ -100,11 +100,13 @@ def assert_type_holds(value_type, array, sizes, what):
         assert size == expected, f"{what}: {value_type}, got {array.shape}"
 
 
-@pytest.mark.parametrize("opset", [11, 13, 17, 21, 23])
-@pytest.mark.parametrize("name", MODELS)
+OTHER_OPSETS = [(name, opset) for name in MODELS for opset in (11, 13, 17, 21, 23)
+                if (name, opset) != ("magika_standard_v2_1", 11)]
+"""Without one that cannot be: before opset 13 a Softmax depends on the rank, which is not known there."""
+
+
+@pytest.mark.parametrize(("name", "opset"), OTHER_OPSETS)
 def test_a_real_model_gives_the_same_answers_in_another_opset(name, opset, shared_data):
-    if (name, opset) == ("magika_standard_v2_1", 11):
-        pytest.skip("its Softmax of a tensor of unknown rank has no equal before opset 13")
     feeds, expected = reference(shared_data / "onnx", name)
 
     model = to_model(load_graph(shared_data / "onnx" / f"{name}.onnx"), opset=opset).model

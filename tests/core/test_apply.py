@@ -40,9 +40,10 @@ def test_shapes_computed_in_the_graph_stay_known():
 
 
 def test_a_misfit_says_op_operands_layer_and_line():
-    with pytest.raises(OpError, match=r'MatMul\(A: float32\[N, 3\], B: float32\[4, 2\]\).*"head".*test_apply.py:\d+'):
-        with layer_scope("head"):
-            apply_op("MatMul", symbol(("N", 3)), symbol((4, 2)))
+    message = r'MatMul\(A: float32\[N, 3\], B: float32\[4, 2\]\).*"head".*test_apply.py:\d+'
+
+    with pytest.raises(OpError, match=message), layer_scope("head"):
+        apply_op("MatMul", symbol(("N", 3)), symbol((4, 2)))
 
 
 @pytest.mark.parametrize(("call", "message"), [

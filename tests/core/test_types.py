@@ -45,7 +45,7 @@ def test_a_dtype_has_one_name_however_it_is_given(given, name):
 
 
 def test_an_unknown_dtype_names_the_nearest():
-    with pytest.raises(DtypeError, match="float23.*float32"):
+    with pytest.raises(DtypeError, match=r"float23.*float32"):
         as_dtype("float23")
 
 

@@ -14,8 +14,9 @@ FOLDER = Path(sys.argv[1])
 SHARED = Path(__file__).parents[3] / "shared/data/onnx"
 RNG = np.random.default_rng(0)
 ACTIVATIONS = (
-    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid log_softmax mish "
-    "relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparsemax squareplus tanh tanh_shrink").split()
+    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
+    "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax",
+    "softplus", "softsign", "sparsemax", "squareplus", "tanh", "tanh_shrink")
 
 
 def export(name, model, arrays):

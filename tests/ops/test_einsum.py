@@ -57,7 +57,7 @@ def test_one_graph_of_open_dimensions_takes_empty_axes(equation):
 
 @pytest.mark.parametrize(("equation", "expected"), [
     ("nij,kj->nik", ["Transpose", "MatMul"]), ("nij,njk->nik", ["MatMul"]), ("nij,jk->nik", ["MatMul"]),
-    ("nij,nkj->nik", ["Transpose", "MatMul"]), ("nij,jkl->nikl", ["Reshape", "MatMul", "Reshape"]),
+    ("nij,nkj->nik", ["Transpose", "MatMul"]), ("nij,jkl->nikl", ["MatMul", "Reshape", "Reshape"]),
     ("nij,ijk->nk", ["Reshape", "Reshape", "MatMul"]), ("ni,ni->n", ["Mul", "ReduceSum"])])
 def test_a_single_open_dimension_needs_no_shape_nodes(equation, expected):
     shapes = [["N" if c == "n" else SIZES[c] for c in term] for term in equation.split("->")[0].split(",")]
@@ -81,3 +81,11 @@ def test_tensordot_with_empty_axes_equals_numpy():
     for shape in itertools.product((0, 2), (0, 3), (0, 4)):
         x, y = np.ones(shape, np.float32), np.ones((shape[2], shape[1], 5), np.float32)
         np.testing.assert_array_equal(ops.tensordot(x, y, ([2, 1], [0, 1])), np.tensordot(x, y, ([2, 1], [0, 1])))
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    ((2, 3), (0, 3, 4)), ((1, 2, 3), (0, 3, 4)), ((0, 2, 3), (3,)), ((5, 1, 2, 3), (0, 3, 4)), ((3,), (0, 3, 4)),
+    ((0, 5, 2, 3), (5, 3, 4)), ((0, 3), (3,)), ((0, 2, 3), (3, 4))])
+def test_matmul_broadcasts_over_an_empty_batch(first, second):
+    x, y = np.ones(first, np.float32), np.ones(second, np.float32)
+    assert ops.matmul(x, y).shape == np.matmul(x, y).shape

@@ -170,3 +170,15 @@ def test_the_same_checks_hold_for_a_links_target_as_for_a_path(tmp_path):
 
     with pytest.raises(UnsafeModelError, match="link"):
         load_graph(saved(tmp_path / "in", external("sub/data.bin")))
+
+
+def test_files_with_random_bytes_changed_end_in_a_graph_or_a_clear_error(tmp_path):
+    paths = []
+    for number, proto in enumerate((model(), doubling(3), onnx.ModelProto.FromString(nested_ifs(3)))):
+        paths.append(tmp_path / f"{number}.onnx")
+        paths[-1].write_bytes(proto.SerializeToString())
+
+    outcomes = run_guarded([f"mutate:{path}" for path in paths])
+
+    assert [outcome["odd"] for outcome in outcomes] == [{}, {}, {}]
+    assert all(outcome["refused"] > 100 for outcome in outcomes)

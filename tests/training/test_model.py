@@ -194,7 +194,7 @@ def test_a_submodel_may_start_inside_a_layer():
 def test_inputs_that_do_not_lead_to_the_outputs_are_reported():
     a, b = sg.Input((3,), name="a"), sg.Input((3,), name="b")
 
-    with pytest.raises(GraphError, match="'b'.*given: 'a'"):
+    with pytest.raises(GraphError, match=r"'b'.*given: 'a'"):
         sg.Model(a, sg.layers.Add()([a, b]))
 
 
