@@ -52,7 +52,7 @@ def onnxruntime() -> Any:
             "onnxruntime is only a left-over folder: pip install --force-reinstall 'symgraph[cpu]', or 'symgraph[gpu]'")
     if tuple(map(int, re.findall(r"\d+", ort.__version__)[:2])) < OLDEST:
         raise MissingDependencyError(
-            f"onnxruntime {ort.__version__} is too old to run symgraph: an integer division by 0 would kill the process; "
+            f"onnxruntime {ort.__version__} is too old for symgraph: an integer division by 0 would kill the process; "
             f"pip install -U 'onnxruntime>={OLDEST[0]}.{OLDEST[1]}' (exported files run on 1.20 and newer)")
     return ort
 

@@ -25,8 +25,11 @@ def test_a_known_input_builds_at_once(build):
 
 
 @pytest.mark.parametrize("touch", [
-    lambda m: m.build((None, 3)), lambda m: m(np.ones((2, 3), np.float32)),
-    lambda m: m.predict(np.ones((2, 3), np.float32)), lambda m: m(sg.Input((3,)))], ids=["build", "call", "predict", "symbol"])
+    lambda model: model.build((None, 3)),
+    lambda model: model(np.ones((2, 3), np.float32)),
+    lambda model: model.predict(np.ones((2, 3), np.float32)),
+    lambda model: model(sg.Input((3,))),
+], ids=["build", "call", "predict", "symbol"])
 def test_an_unknown_input_is_built_later(touch):
     model = sg.Sequential(layers())
 
