@@ -18,6 +18,7 @@ class Disposable(Protocol):
     """A tensor, as far as freeing it goes."""
 
     _kept: bool
+    _is_counted: bool
 
     @property
     def nbytes(self) -> int: ...
@@ -116,6 +117,7 @@ def program_constants(used: Callable[[], Iterable[Disposable]]) -> Iterator[None
     for x in used():
         if x in new:
             x._kept = True
+            x._is_counted = False
             ledger.change(-1, -x.nbytes)
 
 

@@ -37,7 +37,7 @@ class Tensor(Operand):
     (1, 2)
     """
 
-    __slots__ = ("_buffer", "_kept", "_size", "hint", "type")
+    __slots__ = ("_buffer", "_is_counted", "_kept", "_size", "hint", "type")
 
     def __init__(
             self, array: Array | Buffer, value_type: TensorType | None = None, name: str | None = None) -> None:
@@ -53,6 +53,7 @@ class Tensor(Operand):
         self.hint = name  # the name it had in a file
         self._buffer: Array | Buffer | None = array
         self._kept = False
+        self._is_counted = True
         ledger.change(1, self._size)
         scope = tidy_scope()
         if scope is not None:
@@ -100,10 +101,11 @@ class Tensor(Operand):
         """Free the memory now; any later use raises `DisposedError`. Twice is once."""
         if self._buffer is not None:
             self._buffer = None
-            ledger.change(-1, -self._size)
+            if self._is_counted:
+                ledger.change(-1, -self._size)
 
     def __del__(self) -> None:
-        if getattr(self, "_buffer", None) is not None:
+        if getattr(self, "_buffer", None) is not None and self._is_counted:
             ledger.change(-1, -self._size)
 
     def item(self) -> Any:

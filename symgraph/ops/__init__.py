@@ -24,6 +24,7 @@ from symgraph.ops.indexing import *
 from symgraph.ops.joining import *
 from symgraph.ops.linalg import *
 from symgraph.ops.loops import *
+from symgraph.ops.masks import *
 from symgraph.ops.mathematics import *
 from symgraph.ops.normalization import *
 from symgraph.ops.numpy_interface import *
@@ -42,7 +43,7 @@ from symgraph.ops.windows import *
 _FAMILIES = (
     "activations", "arithmetic", "attention", "bitwise", "casting", "comparison", "control", "convolution",
     "creation", "cumulative", "decompositions", "diagonals", "division", "divisors", "einsum", "getitem", "image",
-    "indexing", "joining", "linalg", "loops", "mathematics", "normalization", "numpy_interface", "onnx_op",
+    "indexing", "joining", "linalg", "loops", "masks", "mathematics", "normalization", "numpy_interface", "onnx_op",
     "pooling", "powers", "rearranging", "reductions", "rounding", "shape", "sorting", "statistics", "trigonometry",
     "windows")
 

@@ -14,6 +14,8 @@ from symgraph.core.tensor import Operand, method
 from symgraph.core.types import is_integer
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
+from symgraph.ops.masks import boolean_mask, nonzero
+from symgraph.ops.plans import planned
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.shape import broadcast_shape, broadcast_to, expand_dims, transpose, unchanged
 from symgraph.ops.sizes import (
@@ -27,7 +29,7 @@ from symgraph.ops.sizes import (
     vector,
 )
 
-__all__ = ["IndexRangeError", "boolean_mask", "getitem", "nonzero"]
+__all__ = ["IndexRangeError", "getitem"]
 
 
 class IndexRangeError(ShapeError, IndexError):
@@ -57,7 +59,12 @@ def getitem(x: object, key: object) -> Operand:
     >>> sg.tensor([[1, 2, 3], [4, 5, 6]])[:, ::-1, None][0, 0].tolist()
     [3]
     """
-    x = as_operand(x)
+    if type(x) is Tensor:
+        return planned(x, key, _getitem)
+    return _getitem(as_operand(x), key)
+
+
+def _getitem(x: Operand, key: object) -> Operand:
     x, parts = _before_reversal(x, _parse(x, key))
     arrays = [p for p in parts if isinstance(p.key, Operand) and (p.key.ndim or p.key.dtype == "bool")]
     if arrays:
@@ -329,51 +336,3 @@ def _broadcast_indices(indices: Sequence[Operand]) -> Operand:
     wanted = broadcast_shape(*indices)
     spread = [broadcast_to(index, wanted) for index in indices]
     return apply("Concat", *(expand_dims(index, index.ndim) for index in spread), axis=-1)
-
-
-def boolean_mask(x: object, mask: object, axis: int = 0) -> Operand:
-    """The elements of `x` where `mask` is true, the axes of the mask, from `axis` on, made one (ONNX Compress).
-
-    Errors: `ShapeError` where known sizes of the mask are not those of `x`.
-
-    >>> import symgraph as sg
-    >>> sg.ops.boolean_mask([1, 2, 3], [True, False, True]).tolist()
-    [1, 3]
-    """
-    from symgraph.ops.shape import reshape
-    from symgraph.ops.sizes import as_axis, dimension, product
-
-    x, mask = as_operand(x), as_operand(mask, "bool")
-    axis = as_axis(axis, x.ndim, "boolean_mask")
-    given = x.shape[axis:axis + mask.ndim]
-    if not mask.ndim or len(given) < mask.ndim or any(
-            isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(given, mask.shape, strict=True)):
-        raise ShapeError(f"boolean_mask: a mask of shape {mask.shape} does not fit {x.type} from axis {axis} on")
-    if mask.ndim > 1:
-        sizes = [dimension(x, i) for i in range(x.ndim)]
-        merged = product(sizes[axis:axis + mask.ndim])
-        x = reshape(x, (*sizes[:axis], merged, *sizes[axis + mask.ndim:]))
-        mask = reshape(mask, (-1,))
-    return apply("Compress", x, mask, axis=axis)
-
-
-def find_places(x: Operand) -> Operand:
-    """ONNX NonZero, `[rank, count]`, which ONNX Runtime has for some dtypes only."""
-    return apply("NonZero", x if x.dtype in ("bool", "float32", "int32", "int64", "uint8") else cast_to(x, "bool"))
-
-
-@method
-def nonzero(x: object) -> tuple[Operand, ...]:
-    """The places of the elements that are not zero: one int64 vector for each axis (ONNX NonZero).
-
-    Errors: `ShapeError` for a scalar.
-
-    >>> import symgraph as sg
-    >>> [i.tolist() for i in sg.ops.nonzero([[0, 7], [8, 0]])]
-    [[0, 1], [1, 0]]
-    """
-    x = as_operand(x)
-    if not x.ndim:
-        raise ShapeError("nonzero: a scalar has no places; reshape it to (1,)")
-    places = find_places(x)
-    return tuple(apply("Gather", places, np.int64(i), axis=0) for i in range(x.ndim))

@@ -12,8 +12,8 @@ from symgraph.core.tensor import Operand, method
 from symgraph.core.types import as_dtype, is_integer
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
-from symgraph.ops.getitem import boolean_mask, find_places, nonzero
 from symgraph.ops.joining import concat
+from symgraph.ops.masks import boolean_mask, find_places, nonzero
 from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.shape import broadcast_shape, broadcast_to, expand_dims, ravel, reshape, transpose, unchanged
 from symgraph.ops.sizes import (

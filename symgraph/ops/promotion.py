@@ -10,6 +10,7 @@ import numpy as np
 
 from symgraph.core.apply import apply_op
 from symgraph.core.errors import DtypeError
+from symgraph.core.memory import program_constants
 from symgraph.core.tensor import Operand
 from symgraph.core.types import (
     ELEM_TYPES,
@@ -26,6 +27,11 @@ from symgraph.core.value import Tensor, as_array, convert_array, scalar_fits
 __all__ = ["as_operand", "cast_to", "common_dtype", "promote", "promote_to_float"]
 
 Number = bool | int | float | complex
+
+MAX_SCALARS = 1024
+"""So many numbers are kept as tensors."""
+
+_SCALARS: dict[tuple[float, str], Tensor] = {}
 
 
 def cast_to(x: Operand, dtype: str) -> Operand:
@@ -73,22 +79,35 @@ def promote(*values: object) -> tuple[Operand, ...]:
 
 
 def _promote_pair(a: object, b: object) -> tuple[Operand, Operand] | None:
-    """The everyday cases, without detours: two tensors of one dtype, or a float tensor and a number."""
+    """The everyday cases, without detours: two tensors of one dtype, or a tensor and a number it surely holds."""
     if isinstance(a, Operand) and isinstance(a.type, TensorType):
         if isinstance(b, Operand):
             return (a, b) if isinstance(b.type, TensorType) and a.type.dtype == b.type.dtype else None
-        number = _float_operand(b, a.type.dtype)
+        number = _plain_number(b, a.type.dtype)
         return None if number is None else (a, number)
     if isinstance(b, Operand) and isinstance(b.type, TensorType):
-        number = _float_operand(a, b.type.dtype)
+        number = _plain_number(a, b.type.dtype)
         return None if number is None else (number, b)
     return None
 
 
-def _float_operand(x: object, dtype: str) -> Tensor | None:
-    if (type(x) is float or type(x) is int) and dtype in FLOATS and -60000 < x < 60000:
+def _plain_number(x: object, dtype: str) -> Tensor | None:
+    """A plain number as a scalar of `dtype`, kept for the next time; None where more is to be checked."""
+    if type(x) is not float and type(x) is not int:
+        return None
+    if not (-60000 < x < 60000 if dtype in FLOATS else type(x) is int and 0 <= x < 128 and is_integer(dtype)):
+        return None
+    if not x:  # 0.0 == -0.0
         return Tensor(np.array(x, numpy_dtype(dtype)))
-    return None
+    scalar = _SCALARS.get((x, dtype))
+    if scalar is None:
+        if len(_SCALARS) >= MAX_SCALARS:
+            _SCALARS.clear()
+        made: list[Tensor] = []
+        with program_constants(lambda: made):
+            made.append(Tensor(np.array(x, numpy_dtype(dtype))))
+        scalar = _SCALARS[x, dtype] = made[0]
+    return scalar
 
 
 def common_dtype(values: Iterable[object]) -> str:

@@ -6,6 +6,7 @@ import pytest
 from symgraph.core.apply import symbol
 from symgraph.core.errors import ShapeError, SymgraphError
 from symgraph.core.graph import Graph
+from symgraph.core.memory import memory, tidy
 from symgraph.core.value import tensor
 from symgraph.core.variable import Variable
 from symgraph.ops import getitem
@@ -150,3 +151,38 @@ def test_empty_lists_and_axes_give_empty_results():
     x = np.zeros((0, 3), np.float32)
     assert getitem(x, np.s_[::-1, 1]).shape == (0,)
     assert getitem(np.zeros((2, 3), np.float32), []).shape == (0, 3)
+
+
+PLAIN_KEYS = (0, -1, (0, 1), (0, 1, ...), slice(None), slice(1, 2, 3), (1, 2, 3), (..., slice(None, None, -1)),
+              (None, 1), (slice(1, None), 0), ..., (slice(5, 2),), (0, None, slice(-1, None)))
+
+
+@pytest.mark.parametrize("key", PLAIN_KEYS, ids=str)
+def test_a_key_that_comes_again_gives_the_same(key):
+    array = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
+    x = tensor(array)
+    for shift in range(4):
+        if key == (1, 2, 3):
+            assert x[key].item() == array[key] + shift
+        np.testing.assert_array_equal(x[key].numpy(), array[key] + shift)
+        x = x + 1.0
+
+
+def test_keys_and_numbers_that_come_again_leave_no_tensors_behind():
+    x, i = tensor(np.ones((3, 4), np.float32)), tensor([1, 2])
+    before = memory()
+    for number in range(20):
+        tidy(lambda n=number: (x[:, 3:], x[1, ::2], x * 2.25, i * 119, x[n % 3]))
+    assert memory() == before
+    assert (x * 2.25).numpy()[0, 0] == 2.25 and x[1, ::2].shape == (2,)
+
+
+def test_numbers_beside_tensors_keep_the_sign_of_zero():
+    x = tensor([1.0])
+    assert [str((x * zero).numpy()[0]) for zero in (0.0, -0.0, 0.0)] == ["0.0", "-0.0", "0.0"]
+
+
+def test_a_key_that_does_not_fit_is_refused_every_time():
+    for _ in range(3):
+        with pytest.raises(IndexError, match="out of range"):
+            tensor([1, 2])[2]
