@@ -19,7 +19,8 @@ MAX_GROWTH = 256 * 1024
 def fold_constants(graph: Graph) -> Graph:
     """f(c) -> its value, for deterministic ops whose result is no larger than allowed; never random ones.
 
-    A node that fails when run stays as it is, so that it fails where it failed before.
+    Shape arithmetic counts as constant where types say the sizes: Shape(float32[N, 3])[1] -> 3. A node that
+    fails when run stays as it is, so that it fails where it failed before.
     """
     return graph.rewrite(_fold)
 
@@ -27,6 +28,9 @@ def fold_constants(graph: Graph) -> Graph:
 def _fold(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
     if not node.op.is_deterministic or node.captures or any(True for _ in node.subgraphs()):
         return None
+    known = _known_numbers(node)
+    if known is not None:
+        return (known,)
     constants = [x for x in operands if isinstance(x, Tensor)]
     if len(constants) < sum(x is not None for x in operands):
         return None
@@ -42,6 +46,16 @@ def _fold(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | N
         if old is not None and new is not None:
             new.hint = old.name
     return results
+
+
+def _known_numbers(node: Node) -> Tensor | None:
+    """The result of a node whose numbers follow from types alone."""
+    x = node.outputs[0]
+    if len(node.outputs) != 1 or x is None or x.data is None or not isinstance(x.type, TensorType):
+        return None
+    if not all(isinstance(number, int) for number in x.data.flat):
+        return None
+    return Tensor(x.data.astype(numpy_dtype(x.type.dtype)), name=x.name)
 
 
 def _result_bytes(outputs: Iterable[SymbolicTensor | None]) -> int | None:

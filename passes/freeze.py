@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any
-
-from symgraph.core.graph import Graph, copy_node
-from symgraph.core.tensor import Node, Operand
+from symgraph.core.graph import Graph
+from symgraph.core.tensor import Operand
 from symgraph.core.value import Tensor
+from symgraph.passes.bodies import rewrite_bodies
 
 
 def freeze(graph: Graph) -> Graph:
@@ -19,14 +17,5 @@ def freeze(graph: Graph) -> Graph:
 
 
 def _freeze(graph: Graph, values: dict[Operand, Operand]) -> Graph:
-    def freeze_subgraphs(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Any, ...] | None:
-        bodies = dict(node.subgraphs())
-        if not bodies and node.body is None:
-            return None
-        frozen = {name: _freeze(body, values) for name, body in bodies.items()}
-        body = None if node.body is None else _freeze(node.body, values)
-        if body is node.body and all(frozen[name] is bodies[name] for name in bodies):
-            return None
-        return copy_node(node, operands, MappingProxyType({**node.attributes, **frozen}), body).outputs
-
-    return graph.rewrite(freeze_subgraphs, values)
+    return graph.rewrite(
+        lambda node, operands: rewrite_bodies(node, operands, lambda body: _freeze(body, values)), dict(values))

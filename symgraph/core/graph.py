@@ -14,6 +14,7 @@ from symgraph.core.apply import evaluate_op
 from symgraph.core.errors import GraphError, nearest
 from symgraph.core.inference import infer_types, propagate_data
 from symgraph.core.printing import format_graph
+from symgraph.core.scope import in_place_of
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable, read_variables
@@ -141,17 +142,19 @@ class Graph:
         """The graph that also keeps these values, under these names, through every pass and in a file."""
         return self.with_outputs(self.outputs, self.output_names, {**self.pinned, **values})
 
-    def rewrite(self, rewriter: Rewriter, replaced: Mapping[Operand, Operand] | None = None) -> Graph:
+    def rewrite(self, rewriter: Rewriter, replaced: dict[Operand, Operand] | None = None) -> Graph:
         """The graph in which `rewriter(node, inputs)` has said for each node what takes the place of its outputs.
 
         The rewriter sees nodes in order, with inputs already replaced (captures follow the inputs), and
-        returns the new outputs, or None to leave the node as it is. `replaced` are replacements known
-        beforehand. The names of outputs stay. Nothing replaced: the same object comes back.
+        returns the new outputs, or None to leave the node as it is. `replaced` holds replacements known
+        beforehand, and is filled with all others. The names of outputs stay. Nothing replaced: the same object
+        comes back.
         """
-        mapping: dict[Operand, Operand] = dict(replaced or {})
+        mapping: dict[Operand, Operand] = {} if replaced is None else replaced
         for node in self.nodes:
             operands = tuple(mapping.get(x, x) if x is not None else None for x in node.operands)
-            results = rewriter(node, operands)
+            with in_place_of(node.layer, node.source):
+                results = rewriter(node, operands)
             if results is None:
                 if all(a is b for a, b in zip(operands, node.operands, strict=True)):
                     continue

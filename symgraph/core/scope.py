@@ -17,6 +17,7 @@ Source = tuple[str, int]
 
 _LAYERS: ContextVar[tuple[str, ...]] = ContextVar("layers", default=())
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_PLACE: ContextVar[tuple[Source | None] | None] = ContextVar("place", default=None)
 
 
 class Trace:
@@ -70,8 +71,22 @@ def not_tracing() -> Iterator[None]:
         _TRACE.reset(token)
 
 
+@contextmanager
+def in_place_of(layer: tuple[str, ...], source: Source | None) -> Iterator[None]:
+    """Nodes made inside belong to this layer and line: a pass makes them in place of others."""
+    layer_token, place_token = _LAYERS.set(layer), _PLACE.set((source,))
+    try:
+        yield
+    finally:
+        _LAYERS.reset(layer_token)
+        _PLACE.reset(place_token)
+
+
 def user_source() -> Source | None:
-    """The innermost line of the call stack that is not symgraph's own."""
+    """The innermost line of the call stack that is not symgraph's own, or that of the node being replaced."""
+    place = _PLACE.get()
+    if place is not None:
+        return place[0]
     frame = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+Axes = Sequence[int] | None
 Seed = int | SeedGenerator | None
 
 _TRUNCATED_STDDEV = 0.87962566103423978
@@ -182,7 +183,8 @@ class VarianceScaling(RandomInitializer):
     """Random numbers with mean 0 and variance `scale / n`.
 
     `mode` says what n is: "fan_in", "fan_out", or "fan_avg", their mean. `distribution` is
-    "truncated_normal", "untruncated_normal" or "uniform" (on `±sqrt(3 scale / n)`).
+    "truncated_normal", "untruncated_normal" or "uniform" (on `±sqrt(3 scale / n)`). `input_axes` and
+    `output_axes`, given together, are the axes of the weight whose sizes multiply to the fans.
 
     Errors: `LayerError` for a scale that is not positive, an unknown mode or distribution.
     """
@@ -191,7 +193,7 @@ class VarianceScaling(RandomInitializer):
     DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal",
-                 seed: Seed = None) -> None:
+                 seed: Seed = None, input_axes: Axes = None, output_axes: Axes = None) -> None:
         if scale <= 0:
             raise LayerError(f"VarianceScaling: scale must be positive, got {scale!r}")
         if mode not in self.MODES:
@@ -202,9 +204,10 @@ class VarianceScaling(RandomInitializer):
                 f"VarianceScaling: no distribution {distribution!r}; {nearest(distribution, self.DISTRIBUTIONS)}")
         super().__init__(seed)
         self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
 
     def values(self, shape: tuple[int, ...], dtype: str) -> Tensor:
-        fan_in, fan_out = compute_fans(shape)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, fan)
         if self.distribution == "uniform":
@@ -216,19 +219,24 @@ class VarianceScaling(RandomInitializer):
         return _tensor(random.truncated_normal(shape, 0.0, stddev, dtype, self.seed))
 
     def get_config(self) -> dict[str, Any]:
-        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, **super().get_config()}
+        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, **super().get_config(),
+                **self._axes_config()}
+
+    def _axes_config(self) -> dict[str, Any]:
+        axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
+        return {name: list(value) for name, value in axes.items() if value is not None}
 
 
 class _NamedScaling(VarianceScaling):
-    """A `VarianceScaling` known by a name, whose only argument is the seed."""
+    """A `VarianceScaling` known by a name, whose arguments are the seed and the axes."""
 
     arguments: tuple[float, str, str]
 
-    def __init__(self, seed: Seed = None) -> None:
-        super().__init__(*self.arguments, seed)
+    def __init__(self, seed: Seed = None, input_axes: Axes = None, output_axes: Axes = None) -> None:
+        super().__init__(*self.arguments, seed, input_axes, output_axes)
 
     def get_config(self) -> dict[str, Any]:
-        return RandomInitializer.get_config(self)
+        return {**RandomInitializer.get_config(self), **self._axes_config()}
 
 
 class GlorotUniform(_NamedScaling):
@@ -297,14 +305,17 @@ IdentityInitializer = Identity
 OrthogonalInitializer = Orthogonal
 
 
-def compute_fans(shape: Sequence[int]) -> tuple[float, float]:
+def compute_fans(shape: Sequence[int], input_axes: Axes = None, output_axes: Axes = None) -> tuple[float, float]:
     """How many inputs and outputs a unit of a weight has: `(fan_in, fan_out)`.
 
-    The last two axes of a kernel are inputs and outputs; those before, its window, multiply both.
+    The last two axes of a kernel are inputs and outputs; those before, its window, multiply both. With both
+    `input_axes` and `output_axes` the fans are the products of the sizes of those axes.
 
-    >>> compute_fans((3, 3, 16, 32)), compute_fans((10,))
-    ((144, 288), (10, 10))
+    >>> compute_fans((3, 3, 16, 32)), compute_fans((10,)), compute_fans((6, 2, 4), [0], [1, 2])
+    ((144, 288), (10, 10), (6, 8))
     """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
     if len(shape) < 2:
         fan = shape[0] if shape else 1
         return fan, fan

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from symgraph.core.errors import DtypeError
+from symgraph.core.scope import current_trace
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import as_dtype, is_floating, is_integer, promote_dtypes
+from symgraph.core.variable import Variable
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 
-__all__ = ["astype", "cast", "convert_to_tensor", "is_bool", "is_float", "is_int", "is_tensor", "result_type",
-           "saturate_cast"]
+__all__ = ["array", "astype", "cast", "convert_to_numpy", "convert_to_tensor", "copy", "dtype", "is_bool", "is_float",
+           "is_int", "is_tensor", "result_type", "saturate_cast"]
 
 
 @method
@@ -76,6 +80,34 @@ def convert_to_tensor(x: object, dtype: object = None) -> Operand:
     'int32'
     """
     return as_operand(x, dtype)
+
+
+def array(x: object, dtype: object = None) -> Operand:
+    """`x` as a tensor, as `convert_to_tensor`."""
+    return as_operand(x, dtype)
+
+
+def copy(x: object) -> Operand:
+    """`x` as a tensor of its own; as tensors never change, the same one serves."""
+    x = as_operand(x)
+    return x.value if isinstance(x, Variable) and current_trace() is None else x
+
+
+def convert_to_numpy(x: object) -> np.ndarray[Any, Any]:
+    """The value of `x` as a NumPy array that may be written to.
+
+    Errors: TypeError for a symbol, which has no value.
+    """
+    return np.array(as_operand(x))
+
+
+def dtype(x: object) -> str:
+    """The dtype of a tensor, or of what becomes one, by its name.
+
+    >>> dtype([1, 2]), dtype(0.5)
+    ('int32', 'float32')
+    """
+    return as_operand(x).dtype
 
 
 def is_tensor(x: object) -> bool:

@@ -1,4 +1,4 @@
-"""What is made of determinants and powers of matrices, and the decompositions no ONNX operator expresses."""
+"""What is made of determinants and powers of matrices, and what no ONNX operator expresses."""
 
 from __future__ import annotations
 
@@ -16,8 +16,27 @@ from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimension, dimensions
 
 __all__ = [
-    "cholesky", "eig", "eigh", "inv", "logdet", "lstsq", "lu_factor", "matrix_power", "matrix_rank", "pinv", "qr",
-    "slogdet", "solve", "solve_triangular", "svd",
+    "cholesky",
+    "cholesky_inverse",
+    "eig",
+    "eigh",
+    "inv",
+    "logdet",
+    "lstsq",
+    "lu_factor",
+    "matrix_power",
+    "matrix_rank",
+    "nextafter",
+    "pinv",
+    "polar",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "view",
+    "view_as_complex",
+    "view_as_real",
 ]
 
 
@@ -55,25 +74,34 @@ def matrix_power(x: object, n: int) -> Operand:
     return result
 
 
-def _refused(name: str) -> Callable[..., NoReturn]:
+def _refused(name: str, reason: str = "no ONNX operator expresses it", advice: str = "") -> Callable[..., NoReturn]:
     def refuse(*args: object, **options: object) -> NoReturn:
-        raise UnsupportedOpError(f"{name}: no ONNX operator expresses it; compute it with numpy.linalg or scipy.linalg "
-                                 "and hand the result in as a value")
+        raise UnsupportedOpError(f"{name}: {reason}; " + (
+            advice or "compute it with numpy.linalg or scipy.linalg and hand the result in as a value"))
 
     refuse.__name__ = refuse.__qualname__ = name
     refuse.__doc__ = f"No ONNX operator expresses `{name}`: raises `UnsupportedOpError` that says so."
     return refuse
 
 
+_BITS = "no ONNX operator reads the bits of a number as another dtype", "use NumPy's and hand the result in as a value"
+_COMPLEX = "ONNX Runtime computes nothing with complex numbers", "keep real and imaginary parts in two tensors"
+
 cholesky = _refused("cholesky")
+cholesky_inverse = _refused("cholesky_inverse")
 eig = _refused("eig")
 eigh = _refused("eigh")
 inv = _refused("inv")
 lstsq = _refused("lstsq")
 lu_factor = _refused("lu_factor")
 matrix_rank = _refused("matrix_rank")
+nextafter = _refused("nextafter", *_BITS)
 pinv = _refused("pinv")
+polar = _refused("polar", *_COMPLEX)
 qr = _refused("qr")
 solve = _refused("solve")
 solve_triangular = _refused("solve_triangular")
 svd = _refused("svd")
+view = _refused("view", *_BITS)
+view_as_complex = _refused("view_as_complex", *_COMPLEX)
+view_as_real = _refused("view_as_real", *_COMPLEX)

@@ -29,7 +29,7 @@ from symgraph.ops.sizes import (
     vector,
 )
 
-__all__ = ["IndexRangeError", "getitem"]
+__all__ = ["IndexRangeError", "get_item", "getitem"]
 
 
 class IndexRangeError(ShapeError, IndexError):
@@ -62,6 +62,11 @@ def getitem(x: object, key: object) -> Operand:
     if type(x) is Tensor:
         return planned(x, key, _getitem)
     return _getitem(as_operand(x), key)
+
+
+def get_item(x: object, key: object) -> Operand:
+    """`x[key]`, as `getitem`."""
+    return getitem(x, key)
 
 
 def _getitem(x: Operand, key: object) -> Operand:

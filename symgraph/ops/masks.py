@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgraph.core.errors import ShapeError
+from symgraph.core.errors import DtypeError, ShapeError
 from symgraph.core.tensor import Operand, method
+from symgraph.core.types import is_integer
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.shape import reshape
-from symgraph.ops.sizes import as_axis, dimension, product
+from symgraph.ops.sizes import as_axis, as_sizes, dimension, product
 
-__all__ = ["boolean_mask", "nonzero"]
+__all__ = ["boolean_mask", "nonzero", "unravel_index"]
 
 
 def boolean_mask(x: object, mask: object, axis: int = 0) -> Operand:
@@ -57,3 +58,27 @@ def nonzero(x: object) -> tuple[Operand, ...]:
         raise ShapeError("nonzero: a scalar has no places; reshape it to (1,)")
     places = find_places(x)
     return tuple(apply("Gather", places, np.int64(i), axis=0) for i in range(x.ndim))
+
+
+def unravel_index(indices: object, shape: object) -> tuple[Operand, ...]:
+    """The places, one tensor for each axis of `shape`, of elements counted in row-major order.
+
+    Negative numbers count from the end. Sizes may be scalar symbols.
+
+    >>> import symgraph as sg
+    >>> [i.tolist() for i in sg.ops.unravel_index([4, -1], (2, 3))]
+    [[1, 1], [1, 2]]
+    """
+    numbers = as_operand(indices)
+    if not is_integer(numbers.dtype):
+        raise DtypeError(f"unravel_index: indices must be whole numbers, got {numbers.dtype}; cast them")
+    sizes = as_sizes(shape, "unravel_index")
+    whole = numbers if numbers.dtype in ("int32", "int64") else cast_to(numbers, "int32")
+    places: list[Operand] = []
+    rest = whole
+    for size in reversed(sizes):
+        divisor = as_operand(size, whole.dtype)
+        place = apply("Mod", rest, divisor)
+        places.insert(0, cast_to(place, numbers.dtype))
+        rest = apply("Div", apply("Sub", rest, place), divisor)
+    return tuple(places)

@@ -13,6 +13,7 @@ from symgraph.core.types import numpy_dtype
 from symgraph.ops.activations import as_float
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
+from symgraph.ops.shape import reshape
 from symgraph.ops.sizes import as_axes, as_axis, dimension, dimensions, ints, vector
 
 __all__ = [
@@ -144,11 +145,12 @@ def group_normalization(x: object, groups: int, gamma: object = None, beta: obje
     if axis == 0 or not isinstance(channels, int) or groups < 1 or channels % groups:
         raise ShapeError(f"group_normalization: axis {axis} of shape {x.shape} does not fall into {groups} groups")
     sizes = dimensions(x)
-    split = apply("Reshape", x, vector([*sizes[:axis], groups, channels // groups, *sizes[axis + 1:]]), allowzero=1)
+    split = reshape(x, (*sizes[:axis], groups, channels // groups, *sizes[axis + 1:]))
     over = ints(*(a for a in range(1, split.ndim) if a != axis))
     _, beyond, variance = _centred(split, over)
     y = apply("Div", beyond, apply("Sqrt", apply("Add", variance, epsilon)))
-    return _scaled(apply("Reshape", y, vector(sizes), allowzero=1), gamma, beta, axis, x)
+    before, after = dimensions(y)[:axis], dimensions(y)[axis + 2:]
+    return _scaled(reshape(y, (*before, channels, *after)), gamma, beta, axis, x)
 
 
 def instance_normalization(x: object, gamma: object = None, beta: object = None, axis: int = -1,

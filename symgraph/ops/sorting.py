@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,13 +13,16 @@ from symgraph.core.tensor import Operand, method
 from symgraph.core.types import is_floating, is_integer
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply, apply_many
+from symgraph.ops.creation import linspace
+from symgraph.ops.getitem import getitem
 from symgraph.ops.indexing import choose
 from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.shape import expand_dims, ravel
 from symgraph.ops.sizes import Size, as_axis, as_size, dimension, ints, vector
 
 __all__ = [
-    "argsort", "bincount", "digitize", "in_top_k", "searchsorted", "sort", "top_k", "unique",
+    "argpartition", "argsort", "bincount", "digitize", "histogram", "in_top_k", "isin", "searchsorted", "sort", "top_k",
+    "unique",
 ]
 
 
@@ -65,6 +69,18 @@ def argsort(x: object, axis: int | None = -1) -> Operand:
         ordered = cast_to(apply("GatherElements", is_nan, places, axis=axis), "int32")
         places = apply("GatherElements", places, _ordered(ordered, axis)[1], axis=axis)
     return cast_to(places, "int32")
+
+
+def argpartition(x: object, kth: int, axis: int = -1) -> Operand:
+    """The places of the elements in an order in which place `kth` is as if sorted, smaller ones before it; int32.
+
+    All are sorted, which is such an order.
+    """
+    x = as_operand(x)
+    size = x.shape[as_axis(axis, x.ndim, "argpartition")]
+    if isinstance(size, int) and not -size <= kth < size:
+        raise ShapeError(f"argpartition: there is no place {kth} along axis {axis} of {x.type}")
+    return argsort(x, axis)
 
 
 def _row(x: object, axis: int | None, who: str) -> tuple[Operand, int]:
@@ -157,6 +173,49 @@ def bincount(x: object, weights: object = None, minlength: int = 0, sparse: bool
     length = apply("Add", apply("ReduceMax", with_minimum, ints(0), keepdims=1), np.int64(1))
     blank = apply("Expand", cast_to(Tensor(np.zeros((), np.int32)), added.dtype), length)
     return apply("ScatterElements", blank, numbers, added, axis=0, reduction="add")
+
+
+def histogram(x: object, bins: int = 10, range: Sequence[float] | None = None) -> tuple[Operand, Operand]:
+    """How many elements of `x` fall in each of `bins` bins of equal width (int32), and the `bins + 1` edges.
+
+    The bins reach from the least to the largest element, or over `range`; the last one holds its upper edge.
+    Every element is compared with every edge.
+
+    Errors: `ShapeError` for no bins, or a `range` that does not ascend.
+
+    >>> import symgraph as sg
+    >>> [y.tolist() for y in sg.ops.histogram([1.0, 2.0, 1.5, 3.0], bins=2)]
+    [[2, 2], [1.0, 2.0, 3.0]]
+    """
+    x = ravel(x)
+    x = x if is_floating(x.dtype) else cast_to(x, "float32")
+    if bins < 1 or (range is not None and not range[0] <= range[1]):
+        raise ShapeError(f"histogram: needs at least one bin and a range that ascends, got {bins} and {range}")
+    low, high = (as_operand(float(end), x.dtype) for end in range) if range is not None else (
+        apply(op, x, ints(0), keepdims=0) for op in ("ReduceMin", "ReduceMax"))
+    half = apply("Where", apply("Equal", low, high), as_operand(0.5, x.dtype), as_operand(0.0, x.dtype))
+    edges = linspace(apply("Sub", low, half), apply("Add", high, half), bins + 1, dtype=x.dtype)
+    assert isinstance(edges, Operand)
+    rows = expand_dims(x, 1)
+    is_below = apply("Less", rows, getitem(edges, slice(None, -1)))
+    is_outside = apply("Greater", rows, getitem(edges, slice(-1, None)))
+    passed = [apply("ReduceSum", cast_to(y, "int32"), ints(0), keepdims=0) for y in (is_below, is_outside)]
+    below = apply("Concat", passed[0], apply("Sub", cast_to(vector([dimension(x, 0)]), "int32"), passed[1]), axis=0)
+    counts = apply("Sub", getitem(below, slice(1, None)), getitem(below, slice(None, -1)))
+    return counts, edges
+
+
+def isin(x1: object, x2: object, assume_unique: bool = False, invert: bool = False) -> Operand:
+    """Which elements of `x1` are among those of `x2`, or with `invert` are not; all are compared with all.
+
+    >>> import symgraph as sg
+    >>> sg.ops.isin([1, 2, 3], [3, 1]).tolist()
+    [True, False, True]
+    """
+    x, y = promote(x1, x2)
+    is_same = apply("Equal", expand_dims(x, x.ndim), ravel(y))
+    count = apply("ReduceSum", cast_to(is_same, "int32"), ints(x.ndim), keepdims=0)
+    return apply("Equal" if invert else "Greater", count, np.int32(0))
 
 
 def unique(x: object, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,

@@ -10,50 +10,50 @@ import numpy as np
 from symgraph.core.tensor import Operand
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
-from symgraph.ops.promotion import cast_to
-from symgraph.ops.sizes import Size, as_size
+from symgraph.ops.diagonals import counting
+from symgraph.ops.promotion import as_operand, cast_to
+from symgraph.ops.sizes import as_size, larger, minus
 
 __all__ = ["bartlett", "blackman", "hamming", "hanning", "kaiser"]
 
 
-def bartlett(size: object) -> Operand:
-    """The triangle `1 - |2 n / (size - 1) - 1|`, float32.
+def bartlett(x: object) -> Operand:
+    """The triangle `1 - |2 n / (x - 1) - 1|`, float32.
 
     >>> import symgraph as sg
     >>> sg.ops.bartlett(5).tolist()
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    return _window("bartlett", size, np.bartlett, lambda t: apply("Sub", 1.0, apply("Abs", t)))
+    return _window("bartlett", x, lambda t: apply("Sub", 1.0, apply("Abs", t)))
 
 
-def blackman(size: object) -> Operand:
-    """`0.42 + 0.5 cos(pi t) + 0.08 cos(2 pi t)` with `t = 2 n / (size - 1) - 1`, float32."""
-    return _window("blackman", size, np.blackman, lambda t: _cosines(t, 0.42, 0.5, 0.08))
+def blackman(x: object) -> Operand:
+    """`0.42 + 0.5 cos(pi t) + 0.08 cos(2 pi t)` with `t = 2 n / (x - 1) - 1`, float32."""
+    return _window("blackman", x, lambda t: _cosines(t, 0.42, 0.5, 0.08))
 
 
-def hamming(size: object) -> Operand:
-    """`0.54 + 0.46 cos(pi t)` with `t = 2 n / (size - 1) - 1`, float32."""
-    return _window("hamming", size, np.hamming, lambda t: _cosines(t, 0.54, 0.46))
+def hamming(x: object) -> Operand:
+    """`0.54 + 0.46 cos(pi t)` with `t = 2 n / (x - 1) - 1`, float32."""
+    return _window("hamming", x, lambda t: _cosines(t, 0.54, 0.46))
 
 
-def hanning(size: object) -> Operand:
-    """`0.5 + 0.5 cos(pi t)` with `t = 2 n / (size - 1) - 1`, float32."""
-    return _window("hanning", size, np.hanning, lambda t: _cosines(t, 0.5, 0.5))
+def hanning(x: object) -> Operand:
+    """`0.5 + 0.5 cos(pi t)` with `t = 2 n / (x - 1) - 1`, float32."""
+    return _window("hanning", x, lambda t: _cosines(t, 0.5, 0.5))
 
 
-def kaiser(size: object, beta: float) -> Operand:
-    """`I0(beta sqrt(1 - t^2)) / I0(beta)` with `t = 2 n / (size - 1) - 1`, float32; `I0` is a Bessel function."""
-    return _window("kaiser", size, lambda n: np.kaiser(n, beta), lambda t: _bessel(t, beta))
+def kaiser(x: object, beta: float) -> Operand:
+    """`I0(beta sqrt(1 - t^2)) / I0(beta)` with `t = 2 n / (x - 1) - 1`, float32; `I0` is a Bessel function."""
+    return _window("kaiser", x, lambda t: _bessel(t, beta))
 
 
-def _window(who: str, size: object, known: Callable[[int], np.ndarray[tuple[int], np.dtype[np.float64]]],
-            formula: Callable[[Operand], Operand]) -> Operand:
-    n: Size = as_size(size, who)
-    if isinstance(n, int):
-        return Tensor(known(n).astype(np.float32))
-    numbers = cast_to(apply("Range", np.int64(0), n, np.int64(1)), "float64")
-    last = cast_to(apply("Max", apply("Sub", n, np.int64(1)), np.int64(1)), "float64")
+def _window(who: str, size: object, formula: Callable[[Operand], Operand]) -> Operand:
+    n = as_size(size, who)
+    numbers = cast_to(counting(n), "float64")
+    last = as_operand(larger(minus(n, 1), 1), "float64")
     t = apply("Sub", apply("Div", apply("Mul", numbers, 2.0), last), 1.0)
+    if isinstance(n, int):
+        return cast_to(formula(t), "float32") if n != 1 else Tensor(np.ones(1, np.float32))
     is_single = apply("Equal", n, np.int64(1))
     return cast_to(apply("Where", is_single, np.float64(1.0), formula(t)), "float32")
 

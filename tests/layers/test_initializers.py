@@ -160,3 +160,15 @@ def test_what_is_no_initializer_is_told_with_what_there_is(case):
 
     with pytest.raises(sg.SymgraphError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["VarianceScaling", "GlorotUniform", "HeNormal", "LecunUniform"])
+def test_fans_may_be_said_by_axes(name):
+    make = getattr(initializers, name)
+    plain = make(seed=1, input_axes=None, output_axes=None)
+    assert "input_axes" not in plain.get_config()
+    by_axes = make(seed=1, input_axes=[0], output_axes=[1, 2])
+    assert type(by_axes).from_config(by_axes.get_config()).get_config() == by_axes.get_config()
+    assert by_axes.get_config()["output_axes"] == [1, 2]
+    flat = plain((64, 12)).numpy().reshape(64, 3, 4)
+    np.testing.assert_array_equal(by_axes((64, 3, 4)).numpy(), flat)

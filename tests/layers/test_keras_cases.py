@@ -44,10 +44,6 @@ def case_ids():
 def build(row):
     """The layer, of the plain arguments in Keras's serialised form."""
     config = {k: v for k, v in row["config"]["config"].items() if not k.endswith(TRAINING_ONLY) and "renorm" not in k}
-    for key, value in config.items():
-        if isinstance(value, dict) and "input_axes" in value.get("config", {}):  # Keras 3.15 writes them, always None
-            plain = {k: v for k, v in value["config"].items() if k not in ("input_axes", "output_axes")}
-            config[key] = {**value, "config": plain}
     dtype = config.pop("dtype", None)
     config["dtype"] = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
     return getattr(layers, row["layer"]).from_config(config)

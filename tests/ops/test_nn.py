@@ -164,3 +164,10 @@ def test_arguments_that_do_not_fit_are_told_at_once(case):
 
     with pytest.raises(sg.SymgraphError, match=message):
         call()
+
+
+def test_group_normalization_of_an_open_batch_needs_no_shape_nodes():
+    x = sg.symbol(("N", 4, 5, 6), name="x")
+    y = ops.group_normalization(x, 3)
+    assert y.shape == ("N", 4, 5, 6)
+    assert "Shape" not in [node.op.name for node in sg.Graph([x], [y]).nodes]
