@@ -26,9 +26,10 @@ def fold_into_convolution(graph: Graph) -> Graph:
 
     def fold(node: Node, operands: tuple[Operand | None, ...]) -> list[Operand | None] | None:
         place, conv = _find_conv(node, operands)
-        weights = None if conv is None else _constant_weights(conv)
-        old = node.inputs[place]
-        if conv is None or weights is None or old is None or len(readers[old]) != 1:
+        if conv is None:
+            return None
+        weights, old = _constant_weights(conv), node.inputs[place]
+        if weights is None or old is None or len(readers[old]) != 1:
             return None
         affine = _affine(node, operands, place, weights[0])
         folded = None if affine is None else _folded(*weights, *affine)
