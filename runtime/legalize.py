@@ -17,6 +17,7 @@ from symgraph.core.op import Op, find_op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import ELEM_TYPES, TensorType
 from symgraph.core.value import Tensor, convert_array
+from symgraph.ops.einsum import einsum
 from symgraph.runtime.functions import constant, expand_function
 from symgraph.runtime.kernels import DTYPES, has_kernel, tensor_name, type_name
 from symgraph.runtime.opsets import choose_opsets
@@ -133,6 +134,8 @@ class _Legalizer:
             guarded = self.guard(node, inputs)
             if guarded is not None:
                 return guarded
+        if op.name == "Einsum" and not op.domain and _may_be_empty(inputs):
+            return (einsum(node.attributes["equation"], *inputs),)
         if has_kernel(op, _types(inputs), _types(node.outputs), self.providers):
             return None
         return self.widen(op, node, inputs) or self.expand(op, node, inputs)
@@ -252,6 +255,13 @@ class _Legalizer:
         absent = frozenset(i for i, x in enumerate(like.outputs) if x is None)
         types = infer_types(op, inputs, attributes, len(like.outputs))
         return Node(op, inputs, attributes, types, absent=absent, layer=like.layer, source=like.source).outputs
+
+
+def _may_be_empty(inputs: Outputs) -> bool:
+    """Whether several operands of known rank may have no elements: then ONNX Runtime's Einsum kills the process."""
+    shapes = [x.type.shape if x is not None and isinstance(x.type, TensorType) else None for x in inputs]
+    return len(shapes) > 1 and None not in shapes and any(
+        not isinstance(size, int) or size == 0 for shape in shapes for size in shape or ())
 
 
 def _dtype(x: Operand) -> str | None:

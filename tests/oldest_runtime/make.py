@@ -10,7 +10,6 @@ import numpy as np
 
 import symgraph as sg
 
-FOLDER = Path(sys.argv[1])
 SHARED = Path(__file__).parents[3] / "shared/data/onnx"
 RNG = np.random.default_rng(0)
 ACTIVATIONS = (
@@ -19,13 +18,13 @@ ACTIVATIONS = (
     "softplus", "softsign", "sparsemax", "squareplus", "tanh", "tanh_shrink")
 
 
-def export(name, model, arrays):
+def export(folder, name, model, arrays):
     expected = model.execute(arrays if len(arrays) > 1 else arrays[0])
     stored = {f"in{i}": x for i, x in enumerate(arrays)}
     stored |= {f"out{i}": np.asarray(x) for i, x in enumerate(expected if isinstance(expected, list) else [expected])}
-    np.savez(FOLDER / f"{name}.npz", **stored)
-    model.export(FOLDER / f"{name}.optimised.onnx")
-    model.export(FOLDER / f"{name}.plain.onnx", optimize=False)
+    np.savez(folder / f"{name}.npz", **stored)
+    model.export(folder / f"{name}.optimised.onnx")
+    model.export(folder / f"{name}.plain.onnx", optimize=False)
 
 
 def layer_models():
@@ -72,6 +71,11 @@ def imported_models():
             yield f"file_{path.stem}", model, [reference["in__" + n.replace("/", "|")] for n in model.input_names]
 
 
-for models in (layer_models, op_models, imported_models):
-    for made in models():
-        export(*made)
+def main():
+    for models in (layer_models, op_models, imported_models):
+        for made in models():
+            export(Path(sys.argv[1]), *made)
+
+
+if __name__ == "__main__":
+    main()

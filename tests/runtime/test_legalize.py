@@ -223,3 +223,12 @@ def test_subgraphs_are_legalised_too():
 
     assert "Where" in [n.op.name for n in legal.nodes[-1].attributes["then_branch"].nodes]
     assert as_dtype(evaluate(graph, np.array([4, 2], "int32"), np.array(True))[0].dtype) == "int32"
+
+
+def test_an_einsum_over_an_empty_batch_never_reaches_onnx_runtime():
+    x, y = symbol(("N", 2, 3)), symbol(("N", 4, 3))
+    graph = Graph([x, y], [apply_op("Einsum", x, y, equation="bik,bjk->bij")])
+
+    for count in (0, 1, 5):
+        a, b = np.ones((count, 2, 3), np.float32), np.ones((count, 4, 3), np.float32)
+        np.testing.assert_array_equal(evaluate(graph, a, b)[0].numpy(), np.einsum("bik,bjk->bij", a, b))
