@@ -17,8 +17,8 @@ from symgraph.core.errors import MissingDependencyError
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-qnn")
 """Distributions that fill the same import name: only one of them may be installed."""
 
-OLDEST = (1, 25)
-"""The first ONNX Runtime that survives an integer division by zero, with an error."""
+OLDEST = (1, 31)
+"""Before it bad input kills the process: docs/design/0002-onnxruntime-floor.md."""
 
 CPU = "CPUExecutionProvider"
 
@@ -52,7 +52,7 @@ def onnxruntime() -> Any:
             "onnxruntime is only a left-over folder: pip install --force-reinstall 'symgraph[cpu]', or 'symgraph[gpu]'")
     if tuple(map(int, re.findall(r"\d+", ort.__version__)[:2])) < OLDEST:
         raise MissingDependencyError(
-            f"onnxruntime {ort.__version__} is too old for symgraph: an integer division by 0 would kill the process; "
+            f"onnxruntime {ort.__version__} is too old for symgraph: bad input would kill the process; "
             f"pip install -U 'onnxruntime>={OLDEST[0]}.{OLDEST[1]}' (exported files run on 1.20 and newer)")
     return ort
 
