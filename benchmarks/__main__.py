@@ -8,9 +8,9 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import eager, files, predict
+from benchmarks import eager, files, passes, predict
 
-REPORTS = {"eager": eager, "files": files, "predict": predict}
+REPORTS = {"eager": eager, "files": files, "passes": passes, "predict": predict}
 
 
 def main() -> None:

@@ -3,30 +3,67 @@
 `optimize(graph)` runs `INFERENCE`. A pass is any function `Graph -> Graph`; `rule` makes one of a pattern.
 """
 
+from symgraph.passes.bisect import Culprit, bisect
+from symgraph.passes.cost import Cost, cost
 from symgraph.passes.errors import PassError
+from symgraph.passes.explain import Explanation, explain
 from symgraph.passes.fold_constants import fold_constants
 from symgraph.passes.fold_into_convolution import fold_into_convolution
+from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.freeze import freeze
-from symgraph.passes.manager import INFERENCE, TRAINING, Pass, PassReport, Report, optimize
+from symgraph.passes.fuse_elementwise import fuse_elementwise
+from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
+from symgraph.passes.fuse_gemm import fuse_gemm
+from symgraph.passes.inline_branches import inline_branches
+from symgraph.passes.inline_composites import inline_composites
+from symgraph.passes.manager import INFERENCE, ONNXRUNTIME, PORTABLE, TRAINING, Pass, PassReport, Report, optimize
+from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
+from symgraph.passes.merge_reshapes import merge_reshapes
+from symgraph.passes.merge_slices import merge_slices
+from symgraph.passes.recognize_activations import recognize_activations
+from symgraph.passes.recognize_normalization import recognize_normalization
+from symgraph.passes.remove_casts import remove_casts
 from symgraph.passes.remove_identity import remove_identity
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.rules import Rule, rule
 from symgraph.passes.share_common import share_common_subexpressions
+from symgraph.passes.upgrade_opset import upgrade_opset
 
 __all__ = [
     "INFERENCE",
+    "ONNXRUNTIME",
+    "PORTABLE",
     "TRAINING",
+    "Cost",
+    "Culprit",
+    "Explanation",
     "Pass",
     "PassError",
     "PassReport",
     "Report",
     "Rule",
+    "bisect",
+    "cost",
+    "explain",
     "fold_constants",
     "fold_into_convolution",
+    "fold_shapes",
     "freeze",
+    "fuse_elementwise",
+    "fuse_for_onnxruntime",
+    "fuse_gemm",
+    "inline_branches",
+    "inline_composites",
+    "merge_parallel_matmuls",
+    "merge_reshapes",
+    "merge_slices",
     "optimize",
+    "recognize_activations",
+    "recognize_normalization",
+    "remove_casts",
     "remove_identity",
     "remove_transposes",
     "rule",
     "share_common_subexpressions",
+    "upgrade_opset",
 ]

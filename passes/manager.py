@@ -9,15 +9,27 @@ from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from symgraph.core.graph import Graph
+from symgraph.passes.bisect import MAX_ROUNDS, Location, name_of, prove
 from symgraph.passes.errors import PassError
 from symgraph.passes.fold_constants import fold_constants
 from symgraph.passes.fold_into_convolution import fold_into_convolution
+from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.freeze import freeze
+from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
+from symgraph.passes.fuse_gemm import fuse_gemm
+from symgraph.passes.inline_branches import inline_branches
+from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
+from symgraph.passes.merge_reshapes import merge_reshapes
+from symgraph.passes.merge_slices import merge_slices
+from symgraph.passes.recognize_activations import recognize_activations
+from symgraph.passes.recognize_normalization import recognize_normalization
+from symgraph.passes.remove_casts import remove_casts
 from symgraph.passes.remove_identity import remove_identity
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.share_common import share_common_subexpressions
 from symgraph.passes.simplify import SIMPLIFICATIONS
-from symgraph.passes.verify import check_contract, check_results
+from symgraph.passes.upgrade_opset import upgrade_opset
+from symgraph.passes.verify import check_contract
 from symgraph.runtime.exporter import walk_nodes
 
 Pass = Callable[[Graph], Graph]
@@ -27,13 +39,19 @@ Pass = Callable[[Graph], Graph]
 """
 
 TRAINING: tuple[Pass, ...] = (
-    remove_identity, fold_constants, remove_transposes, share_common_subexpressions, *SIMPLIFICATIONS)
+    remove_identity, remove_casts, fold_constants, inline_branches, fold_shapes, merge_slices, merge_reshapes,
+    remove_transposes, share_common_subexpressions, *SIMPLIFICATIONS)
 """For graphs that are trained: weights stay variables."""
 
 INFERENCE: tuple[Pass, ...] = (freeze, *TRAINING, fold_into_convolution)
 """For graphs that are only run: weights become constants, and what training alone needs goes."""
 
-MAX_ROUNDS = 20
+PORTABLE: tuple[Pass, ...] = (
+    *INFERENCE, upgrade_opset, recognize_activations, recognize_normalization, fuse_gemm, merge_parallel_matmuls)
+"""For graphs that any runtime of opset 21 runs: `INFERENCE`, and standard operators for what exporters write out."""
+
+ONNXRUNTIME: tuple[Pass, ...] = (*PORTABLE, fuse_for_onnxruntime)
+"""For graphs that ONNX Runtime runs: `PORTABLE`, and operators of its own."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +89,23 @@ class Report:
 
 @overload
 def optimize(graph: Graph, passes: Iterable[Pass] = ..., *, verify: bool = ..., report: Literal[False] = ...,
-             ) -> Graph: ...
+             reproducer: Location | None = ...) -> Graph: ...
 @overload
 def optimize(graph: Graph, passes: Iterable[Pass] = ..., *, verify: bool = ..., report: Literal[True],
-             ) -> tuple[Graph, Report]: ...
+             reproducer: Location | None = ...) -> tuple[Graph, Report]: ...
 
 
-def optimize(graph: Graph, passes: Iterable[Pass] = INFERENCE, *, verify: bool = False, report: bool = False) -> Any:
+def optimize(graph: Graph, passes: Iterable[Pass] = INFERENCE, *, verify: bool = False, report: bool = False,
+             reproducer: Location | None = None) -> Any:
     """Run `passes` in order, again and again until none changes the graph.
 
     Inputs, outputs, pinned values and their names stay. `verify=True` compares results before and after every
     pass that changed something, on random and on edge inputs, with ONNX Runtime's own optimiser off: bit for bit
     for exact passes. `report=True` returns the graph and a `Report`.
 
-    Errors: `PassError` naming a pass that changes types, names or results, or never comes to rest.
+    Where the proof fails, the smallest part that shows it is saved as `reproducer`, its inputs as `.npz` beside it.
+
+    Errors: `PassError` naming a pass that changes types, names or results, with the node, or never comes to rest.
     """
     pipeline = tuple(passes)
     rows = [(Counter[str](), Counter[str](), [0.0]) for _ in pipeline]
@@ -99,7 +120,7 @@ def optimize(graph: Graph, passes: Iterable[Pass] = INFERENCE, *, verify: bool =
                 continue
             check_contract(graph, result, name_of(each))
             if verify:
-                check_results(graph, result, name_of(each), is_exact=getattr(each, "is_exact", True))
+                prove(graph, result, each, reproducer)
             old, new = _operators(graph), _operators(result)
             removed.update(old - new)
             added.update(new - old)
@@ -113,11 +134,6 @@ def optimize(graph: Graph, passes: Iterable[Pass] = INFERENCE, *, verify: bool =
         return graph
     found = tuple(PassReport(name_of(p), r, a, s[0]) for p, (r, a, s) in zip(pipeline, rows, strict=True))
     return graph, Report(found, before, len(graph.nodes))
-
-
-def name_of(each: Pass) -> str:
-    """The name of a pass."""
-    return str(getattr(each, "__name__", repr(each)))
 
 
 def _operators(graph: Graph) -> Counter[str]:

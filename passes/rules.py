@@ -27,6 +27,13 @@ from symgraph.runtime.versions import attribute_defaults
 Match = Mapping[Operand, Operand]
 """What each symbol of a pattern stands for."""
 
+Note = Callable[[Match, Node | Operand | None, Node | Operand | None, str], None]
+"""Told where a match stops: what was known by then, the part of the pattern, what stands there, and why."""
+
+
+def unheard(known: Match, pattern: Node | Operand | None, found: Node | Operand | None, reason: str) -> None:
+    """The note that nobody takes."""
+
 
 class Rule:
     """A pass that replaces what looks like `before` by `after`. Made by `rule`.
@@ -59,8 +66,10 @@ class Rule:
 
         Errors: `PassError` where what is put there has another type than what was there.
         """
-        matches = self.matches(graph)
+        return self.apply(graph, self.matches(graph))
 
+    def apply(self, graph: Graph, matches: Mapping[Node, Match]) -> Graph:
+        """The graph with these of its matches replaced, and all matches in the bodies of its nodes."""
         def replace(node: Node, operands: tuple[Operand | None, ...]) -> Any:
             match = matches.get(node)
             if match is None:
@@ -77,14 +86,24 @@ class Rule:
         found: dict[Node, Match] = {}
         for node in graph.nodes:
             for match in match_node(self.root, node, {}):
-                inside = self._inside(match)
-                if taken.isdisjoint(inside) and self._is_closed(match, inside, readers) and self._is_wanted(match):
-                    taken.update(inside)
+                if not self.objection(match, readers, taken):
+                    taken.update(self.inside(match))
                     found[node] = match
                     break
         return found
 
-    def _inside(self, match: Match) -> set[Node]:
+    def objection(self, match: Match, readers: Mapping[Operand, list[Node | None]], taken: set[Node]) -> str:
+        """Why what looks like the pattern must stay all the same; empty where it may be replaced."""
+        inside = self.inside(match)
+        if not taken.isdisjoint(inside):
+            return "it shares a node with another match"
+        if not self._is_closed(match, inside, readers):
+            return "a value inside of it has another reader"
+        if not self._is_wanted(match):
+            return "`when` refused it"
+        return ""
+
+    def inside(self, match: Match) -> set[Node]:
         made = (match.get(x) for n in self.pattern.nodes for x in n.outputs if x is not None)
         return {x.node for x in made if isinstance(x, SymbolicTensor) and x.node is not None}
 
@@ -143,12 +162,14 @@ def trace_pattern(before: Callable[..., Any], arguments: tuple[str, ...], name: 
     return Graph(symbols, results, name=name)
 
 
-def match_node(pattern: Node, node: Node, known: Match) -> Iterator[dict[Operand, Operand]]:
+def match_node(pattern: Node, node: Node, known: Match, note: Note = unheard) -> Iterator[dict[Operand, Operand]]:
     """The ways in which `node` looks like `pattern`, given what its symbols stand for already."""
-    if not _is_same_op(pattern.op, node.op):
-        return
-    if len(pattern.inputs) != len(node.inputs) or not _has_attributes(pattern, node):
-        return
+    if not is_same_op(pattern.op, node.op):
+        return note(known, pattern, node, "operator")
+    if len(pattern.inputs) != len(node.inputs):
+        return note(known, pattern, node, "number of inputs")
+    if not _has_attributes(pattern, node):
+        return note(known, pattern, node, "attributes")
     outputs = dict(known)
     for wanted, found in zip(pattern.outputs, node.outputs, strict=False):
         if wanted is not None and found is not None:
@@ -157,37 +178,38 @@ def match_node(pattern: Node, node: Node, known: Match) -> Iterator[dict[Operand
     if node.op.name in COMMUTATIVE and len(node.inputs) == 2:
         orders.append(node.inputs[::-1])
     for inputs in orders:
-        yield from _match_inputs(pattern.inputs, inputs, outputs)
+        yield from _match_inputs(pattern.inputs, inputs, outputs, note)
 
 
 def _match_inputs(patterns: tuple[Operand | None, ...], inputs: tuple[Operand | None, ...], known: Match,
-                  ) -> Iterator[dict[Operand, Operand]]:
+                  note: Note) -> Iterator[dict[Operand, Operand]]:
     if not patterns:
         yield dict(known)
         return
-    for match in _match_operand(patterns[0], inputs[0], known):
-        yield from _match_inputs(patterns[1:], inputs[1:], match)
+    for match in _match_operand(patterns[0], inputs[0], known, note):
+        yield from _match_inputs(patterns[1:], inputs[1:], match, note)
 
 
-def _match_operand(pattern: Operand | None, x: Operand | None, known: Match) -> Iterator[dict[Operand, Operand]]:
+def _match_operand(pattern: Operand | None, x: Operand | None, known: Match, note: Note,
+                   ) -> Iterator[dict[Operand, Operand]]:
     if pattern is None or x is None:
-        if pattern is None and x is None:
-            yield dict(known)
-        return
-    if isinstance(pattern, Tensor):
-        if isinstance(x, Tensor) and _is_value(x, pattern):
-            yield dict(known)
-        return
-    bound = known.get(pattern)
-    if bound is not None:
-        if bound is x:
-            yield dict(known)
-        return
-    if isinstance(pattern, SymbolicTensor) and pattern.node is not None:
-        if isinstance(x, SymbolicTensor) and x.node is not None and x.index == pattern.index:
-            yield from match_node(pattern.node, x.node, known)
-        return
-    yield {**known, pattern: x}
+        if pattern is not None or x is not None:
+            return note(known, pattern, x, "absent input")
+        yield dict(known)
+    elif isinstance(pattern, Tensor):
+        if not isinstance(x, Tensor) or not _is_value(x, pattern):
+            return note(known, pattern, x, "constant")
+        yield dict(known)
+    elif pattern in known:
+        if known[pattern] is not x:
+            return note(known, pattern, x, "argument")
+        yield dict(known)
+    elif isinstance(pattern, SymbolicTensor) and pattern.node is not None:
+        if not isinstance(x, SymbolicTensor) or x.node is None or x.index != pattern.index:
+            return note(known, pattern.node, x, "operator")
+        yield from match_node(pattern.node, x.node, known, note)
+    else:
+        yield {**known, pattern: x}
 
 
 def _is_value(x: Tensor, wanted: Tensor) -> bool:
@@ -199,7 +221,7 @@ def _is_value(x: Tensor, wanted: Tensor) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_same_op(a: Op, b: Op) -> bool:
+def is_same_op(a: Op, b: Op) -> bool:
     """Whether two ops are one operator, in versions between which its meaning did not change."""
     if a.name != b.name or a.domain != b.domain:
         return False

@@ -6,20 +6,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from symgraph.cli import demo, inspect
+from symgraph.cli import check, demo, inspect, optimize, plot
 from symgraph.core.errors import SymgraphError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it went well, 1 with one line on standard error when it did not."""
+    """Run a command; 0 when it went well, 1 where models differ, or with one line on standard error."""
     parser = argparse.ArgumentParser(prog="symgraph", description="models as graphs of ONNX operators")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, inspect):
+    for module in (demo, inspect, optimize, check, plot):
         module.add_command(commands)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (SymgraphError, OSError) as error:
         print(f"symgraph {options.command}: {error}", file=sys.stderr)
         return 1
-    return 0

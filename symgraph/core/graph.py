@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.core.apply import evaluate_op
-from symgraph.core.errors import GraphError, nearest
-from symgraph.core.inference import infer_types, propagate_data
+from symgraph.core.errors import GraphError, OpError, nearest
+from symgraph.core.inference import infer_types, known_data, propagate_data
 from symgraph.core.printing import format_graph
 from symgraph.core.scope import in_place_of
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
@@ -221,13 +222,14 @@ def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapp
     count = len(node.inputs)
     inputs, captures = operands[:count], operands[count:]
     types = tuple(None if x is None else x.type for x in node.outputs)
-    same = all(a is b or (a is not None and b is not None and a.type == b.type)
+    same = all(a is b or (a is not None and b is not None and a.type == b.type and known_data(a) is None)
                for a, b in zip(operands, node.operands, strict=True))
     attributes = node.attributes if attributes is None else attributes
     has_graphs = node.body is not None or any(True for _ in node.subgraphs())
     if not has_graphs and not (same and all(x is None or x.data is None for x in node.outputs)):
-        inferred = infer_types(node.op, inputs, attributes, len(node.outputs))
-        types = tuple(new or old for new, old in zip(inferred, types, strict=True))
+        with suppress(OpError):  # a node that can never run, in a branch never taken, stays as it is
+            inferred = infer_types(node.op, inputs, attributes, len(node.outputs))
+            types = tuple(new or old for new, old in zip(inferred, types, strict=True))
     copy = Node(node.op, inputs, attributes, types, captures=captures, body=body or node.body,  # type: ignore[arg-type]
                 absent=frozenset(i for i, x in enumerate(node.outputs) if x is None), name=node.name,
                 layer=node.layer, source=node.source)

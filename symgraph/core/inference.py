@@ -67,7 +67,11 @@ def infer_types(
         if len(_CACHE) > 65536:
             _CACHE.clear()
         _CACHE[key] = found
-    return _refine(op, inputs, attributes, found)
+    found = _refine(op, inputs, attributes, found)
+    for t in found:
+        if isinstance(t, TensorType) and any(isinstance(d, int) and d < 0 for d in t.shape or ()):
+            raise describe_misfit(op, inputs, f"the result would be {t}")  # ONNX's inference aborts on such types
+    return found
 
 
 def describe_misfit(op: Op, inputs: tuple[Operand | None, ...], reason: str) -> OpError:
@@ -265,7 +269,18 @@ def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mappi
     except (ValueError, IndexError, TypeError):
         return None
     result = None if found is None else np.asarray(found, object)
-    return result if result is not None and result.size <= MAX_DATA else None
+    if result is None or result.size > MAX_DATA:
+        return None
+    return result if _fits(result, op, inputs[0], attributes) else None
+
+
+def _fits(data: Data, op: Op, x: Operand, attributes: Mapping[str, Any]) -> bool:
+    """Whether numbers lie within the dtype they have; sums that wrap around are not followed."""
+    dtype = x.type.dtype if isinstance(x.type, TensorType) else "int64"
+    if op.name == "Cast":
+        dtype = "int32" if attributes["to"] == TensorProto.INT32 else "int64"
+    limits = np.iinfo(dtype)
+    return all(limits.min <= n <= limits.max for n in data.flat if isinstance(n, int))
 
 
 def _unknown_data(x: Operand | None) -> Data | None:
@@ -292,7 +307,9 @@ def _arithmetic(function: Callable[[int, int], int]) -> Callable[[list[Any], Map
 
 
 def _truncating(a: int, b: int) -> int | None:
-    return None if b == 0 else int(math.copysign(abs(a) // abs(b), a * b)) if a * b else 0
+    if b == 0:
+        return None
+    return abs(a) // abs(b) if (a < 0) == (b < 0) else -(abs(a) // abs(b))
 
 
 def _slice_data(data: list[Any], attributes: Mapping[str, Any]) -> Any:

@@ -1,0 +1,99 @@
+import pytest
+
+import symgraph as sg
+from symgraph import passes
+from symgraph.core.op import find_op
+from symgraph.core.tensor import Node
+from symgraph.ops import onnx
+from symgraph.passes.explain import explain
+
+negated_relu = passes.rule(lambda x: onnx("Relu", onnx("Neg", x) * 2.0), lambda x: x, name="negated_relu")
+
+
+def x(shape=(3,), name="x"):
+    return sg.Input(shape, name=name)
+
+
+def graph_of(build):
+    symbol = x()
+    return sg.Graph([symbol], [build(symbol)], output_names=["y"])
+
+
+@pytest.mark.parametrize(("build", "found", "reason"), [
+    (lambda x: onnx("Relu", onnx("Neg", x) * 3.0), 3, "reads 3.0 where the rule has 2.0"),
+    (lambda x: onnx("Relu", onnx("Abs", x) * 2.0), 2, "reads %Abs = Abs"),
+    (lambda x: onnx("Relu", onnx("Neg", x) + 2.0), 1, "reads %Add = Add"),
+    (lambda x: onnx("Relu", x), 1, "%y = Relu"),
+])
+def test_it_says_how_far_a_match_came_and_where_it_stopped(build, found, reason):
+    (attempt,) = explain(negated_relu, graph_of(build)).attempts
+
+    assert attempt.found == found
+    assert reason in attempt.reason
+
+
+def test_another_reader_is_named():
+    symbol = x()
+    inner = onnx("Neg", symbol)
+    y = onnx("Relu", inner * 2.0)
+    (attempt,) = explain(negated_relu, sg.Graph([symbol], [y, onnx("Exp", inner)])).attempts
+
+    assert attempt.found == 3
+    assert attempt.reason.startswith("%Neg must stay: %Exp = Exp") and attempt.reason.endswith("reads it too")
+
+
+def test_a_value_that_is_returned_is_named():
+    symbol = x()
+    inner = onnx("Neg", symbol)
+    graph = sg.Graph([symbol], [onnx("Relu", inner * 2.0), inner], output_names=["y", "kept"])
+
+    assert explain(negated_relu, graph).attempts[0].reason == "%kept must stay: the graph itself returns it"
+
+
+def test_a_refusal_by_when_is_told():
+    never = passes.rule(lambda x: onnx("Relu", x), lambda x: x, when=lambda x: False, name="never")
+
+    assert explain(never, graph_of(lambda x: onnx("Relu", x))).attempts[0].reason == "`when` refused it"
+
+
+def test_attributes_that_differ_are_shown():
+    rule = passes.rule(lambda x: onnx("Softmax", x, axis=1), lambda x: x, name="softmax")
+    reason = explain(rule, graph_of(lambda x: onnx("Softmax", x, axis=-1))).attempts[0].reason
+
+    assert reason.endswith("has axis=-1 where the rule has axis=1")
+
+
+def test_an_operator_that_changed_its_meaning_is_told_with_its_opset():
+    rule = passes.rule(lambda x: onnx("Softmax", x), lambda x: x, name="softmax")
+    symbol = x()
+    with sg.core.scope.tracing():
+        y = Node(find_op("Softmax", opset=11), (symbol,), {"axis": 1}, (symbol.type,)).output
+
+    reason = explain(rule, sg.Graph([symbol], [y])).attempts[0].reason
+    assert reason.endswith("is of opset 11, which means something else than in opset 13")
+
+
+def test_an_argument_twice_wants_the_same_operand():
+    square = passes.rule(lambda a: a * a, lambda a: a, name="square")
+    a, b = x(name="a"), x(name="b")
+
+    assert "reads %b where the rule has 'a'" in explain(square, sg.Graph([a, b], [a * b])).attempts[0].reason
+
+
+def test_the_nearest_comes_first_and_the_count_is_of_the_root_operator():
+    symbol = x()
+    outputs = [onnx("Relu", onnx("Exp", symbol)), onnx("Relu", onnx("Neg", symbol) * 2.0),
+               onnx("Relu", onnx("Abs", symbol) * 2.0)]
+    text = str(explain(negated_relu, sg.Graph([symbol], outputs, output_names=["a", "b", "c"]), limit=2)).splitlines()
+
+    assert text[0] == ("rule 'negated_relu' looks for 3 operators that end in Relu; of 8 nodes 3 are Relu, 1 match")
+    assert text[1].startswith("  %b = Relu") and text[1].endswith(": matches")
+    assert text[2].startswith("  %c = Relu") and ": 2 of 3, then" in text[2]
+    assert text[3] == "  and 1 more that came less far"
+
+
+def test_bodies_are_searched_too():
+    symbol = x(())
+    y = sg.cond(sg.sum(symbol) > 0.0, lambda: onnx("Relu", symbol), lambda: symbol)
+
+    assert len(explain(negated_relu, sg.Graph([symbol], [y])).attempts) == 1
