@@ -37,6 +37,9 @@ def remove_transposes(graph: Graph) -> Graph:
     return graph.rewrite(rewrite)
 
 
+remove_transposes.is_exact = False  # type: ignore[attr-defined]  # ONNX Runtime's Elu, Sin … round by place in memory
+
+
 def _merged(node: Node, operands: tuple[Operand | None, ...]) -> list[Operand | None] | None:
     x, perm = operands[0], _perm(node)
     if x is None or perm is None:
