@@ -232,3 +232,9 @@ def test_an_einsum_over_an_empty_batch_never_reaches_onnx_runtime():
     for count in (0, 1, 5):
         a, b = np.ones((count, 2, 3), np.float32), np.ones((count, 4, 3), np.float32)
         np.testing.assert_array_equal(evaluate(graph, a, b)[0].numpy(), np.einsum("bik,bjk->bij", a, b))
+
+
+def test_an_eager_einsum_by_its_onnx_name_survives_an_empty_batch():
+    a, b = np.ones((0, 2, 3), np.float32), np.ones((0, 4, 3), np.float32)
+
+    assert apply_op("Einsum", a, b, equation="bik,bjk->bij").shape == (0, 2, 4)
