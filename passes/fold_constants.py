@@ -11,22 +11,22 @@ from symgraph.core.inference import infer_types
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType, numpy_dtype
 from symgraph.core.value import Tensor
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.rules import is_same_type
 
 MAX_GROWTH = 256 * 1024
 """A folded result may take this many bytes, or as many as the constants it replaces."""
 
 
+@relaxed
 def fold_constants(graph: Graph) -> Graph:
     """f(c) -> its value, for deterministic ops whose result is no larger than allowed; never random ones.
 
     Shape arithmetic counts as constant where types say the sizes: Shape(float32[N, 3])[1] -> 3. A node that
-    fails when run stays as it is, so that it fails where it failed before.
+    fails when run stays as it is, so that it fails where it failed before. Relaxed, because a MatMul run alone
+    may differ in its last bit from one in a graph.
     """
     return graph.rewrite(_fold)
-
-
-fold_constants.is_exact = False  # type: ignore[attr-defined]  # a MatMul may differ in its last bit from one in a graph
 
 
 def _fold(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:

@@ -11,12 +11,14 @@ from symgraph.core.graph import Graph, constant_array
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import is_floating
 from symgraph.core.value import Array, Tensor
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.rules import readers_of
 
 Affine = tuple[Array, Array]
 """A factor and an offset for each channel, in float64."""
 
 
+@relaxed
 def fold_into_convolution(graph: Graph) -> Graph:
     """f(Conv(x, w, b)) -> Conv(x, w*s, b*s + t), where f(c) = c*s + t by channel: batch normalisation, +, -, *, /.
 
@@ -39,9 +41,6 @@ def fold_into_convolution(graph: Graph) -> Graph:
         return [apply_op(conv.op, conv.inputs[0], *folded, **attributes), *(None for _ in node.outputs[1:])]
 
     return graph.rewrite(fold)
-
-
-fold_into_convolution.is_exact = False  # type: ignore[attr-defined]
 
 
 def _find_conv(node: Node, operands: tuple[Operand | None, ...]) -> tuple[int, Node | None]:

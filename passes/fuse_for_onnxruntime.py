@@ -8,6 +8,7 @@ from typing import Any
 from symgraph.core.graph import Graph
 from symgraph.core.op import intern_op
 from symgraph.core.tensor import Node, Operand
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, number, rewrite_regions, shape_of
 
 DOMAIN = "com.microsoft"
@@ -18,6 +19,7 @@ ACTIVATIONS = ("Relu", "Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "Clip")
 """What FusedConv can do to its result."""
 
 
+@relaxed
 def fuse_for_onnxruntime(graph: Graph) -> Graph:
     """f(Conv(x)) -> FusedConv(x) for activations f; T(x) @ w * c -> FusedMatMul(x, w), where c is a number.
 
@@ -32,9 +34,6 @@ def fuse_for_onnxruntime(graph: Graph) -> Graph:
         if fused is graph:
             return graph
         graph = fused
-
-
-fuse_for_onnxruntime.is_exact = False  # type: ignore[attr-defined]
 
 
 def _find(node: Node) -> Iterator[Region]:

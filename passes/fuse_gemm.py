@@ -10,10 +10,12 @@ from symgraph.core.graph import Graph
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node
 from symgraph.core.types import Shape, is_floating
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_regions, shape_of
 from symgraph.runtime.opsets import choose_opsets
 
 
+@relaxed
 def fuse_gemm(graph: Graph) -> Graph:
     """x @ w + b -> Gemm(x, w, b); T(x) @ w -> Gemm(x, w, transA=1); Gemm(T(x), w) -> Gemm(x, w, transA=1).
 
@@ -27,9 +29,6 @@ def fuse_gemm(graph: Graph) -> Graph:
         if fused is graph:
             return graph
         graph = fused
-
-
-fuse_gemm.is_exact = False  # type: ignore[attr-defined]
 
 
 def _find(node: Node, opset: int) -> Iterator[Region]:

@@ -14,6 +14,7 @@ from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Array, Tensor
 from symgraph.passes.bodies import rewrite_bodies
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import shape_of
 from symgraph.passes.rules import readers_of
 from symgraph.runtime.opsets import choose_opsets
@@ -37,15 +38,13 @@ class _Product:
         return int(self.weight.shape[0 if self.product.attributes.get("transB", 0) else 1])
 
 
+@relaxed
 def merge_parallel_matmuls(graph: Graph) -> Graph:
     """x @ w, x @ v -> Split(x @ [w v]): queries, keys and values are one product; x @ w + b, and Gemm, likewise.
 
     Where all weights and biases are constants that nobody else reads. Rounds differently.
     """
     return _merge(graph, choose_opsets(graph)[""])
-
-
-merge_parallel_matmuls.is_exact = False  # type: ignore[attr-defined]
 
 
 def _merge(graph: Graph, opset: int) -> Graph:

@@ -15,6 +15,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.ops.onnx_op import onnx
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, kept_axes, made_by, number, rewrite_regions, shape_of
 from symgraph.passes.rules import Rule, rule
 from symgraph.runtime.opsets import choose_opsets
@@ -23,6 +24,7 @@ RELATIVE = 1e-5
 """How far a constant may be from the number it stands for: exporters write 1.41421 for the root of 2."""
 
 
+@relaxed
 def recognize_activations(graph: Graph) -> Graph:
     """x*(1 + erf(x/sqrt(2)))/2 -> Gelu(x), and its tanh form; HardSwish, LeakyRelu, Mish, Softplus, Clip, Softmax.
 
@@ -33,9 +35,6 @@ def recognize_activations(graph: Graph) -> Graph:
     for each in _rules(opset):
         graph = each(graph)
     return rewrite_regions(graph, lambda node: _softmax(node, opset))
-
-
-recognize_activations.is_exact = False  # type: ignore[attr-defined]
 
 
 @cache

@@ -13,6 +13,7 @@ from symgraph.core.graph import Graph, constant_array
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Array, Tensor
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import (
     Region,
     dtype_of,
@@ -28,6 +29,7 @@ from symgraph.runtime.opsets import choose_opsets
 Operator = Callable[..., Operand]
 
 
+@relaxed
 def recognize_normalization(graph: Graph) -> Graph:
     """(x - mean) / sqrt(mean((x - mean)^2) + e) -> LayerNormalization(x, 1), where the mean is over the last axes.
 
@@ -43,9 +45,6 @@ def recognize_normalization(graph: Graph) -> Graph:
         if found is graph:
             return graph
         graph = found
-
-
-recognize_normalization.is_exact = False  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,20 @@ from symgraph.core.graph import Graph, copy_node
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType
 from symgraph.core.value import Tensor
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.rules import readers_of
 from symgraph.passes.traits import BROADCASTING, ELEMENTWISE
 
 Readers = Mapping[Operand, list[Node | None]]
 
 
+@relaxed
 def remove_transposes(graph: Graph) -> Graph:
     """T(T(x, p), q) -> T(x, p[q]), or x; f(T(x, p)) -> T(f(x), p) for elementwise f, so that transposes meet.
 
     A transpose moves past f only where f is its one reader, and for several inputs only where all are
-    transposed alike or are constants, which are transposed here.
+    transposed alike or are constants, which are transposed here. Relaxed, because some kernels (Elu, Sin, Log)
+    round an element by its place in memory.
     """
     readers = readers_of(graph)
 
@@ -35,9 +38,6 @@ def remove_transposes(graph: Graph) -> Graph:
         return None
 
     return graph.rewrite(rewrite)
-
-
-remove_transposes.is_exact = False  # type: ignore[attr-defined]  # ONNX Runtime's Elu, Sin … round by place in memory
 
 
 def _merged(node: Node, operands: tuple[Operand | None, ...]) -> list[Operand | None] | None:

@@ -35,7 +35,7 @@ from symgraph.runtime.ort import CPU, Run, failure_reason, is_out_of_memory, ses
 MAX_KERNELS = 4096
 MAX_THREADED = 64
 LARGE = 65536
-"""From this many input elements on, threads pay for themselves (measured: Tanh, MatMul; README of benchmarks)."""
+"""From this many input elements on, threads pay for themselves (measured with Tanh and MatMul)."""
 
 Operands = tuple[Operand | None, ...]
 Observer = Callable[[str, Operands, Callable[[], tuple[Any, ...]]], tuple[Any, ...]]
