@@ -63,7 +63,8 @@ class Dense(CheckedLayer):
 class Embedding(CheckedLayer):
     """`embeddings[x]`, a row for each whole number: `(batch, ...) -> (batch, ..., output_dim)` (ONNX Gather).
 
-    Floats are cast to int32. A number outside of the table is an error when it runs.
+    Floats are cast to int32. A number past the end is an error when it runs;
+    negative ones count from the end.
 
     Weights: `embeddings` (input_dim, output_dim), uniform from -0.05 to 0.05, or `weights` if given.
 
