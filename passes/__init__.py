@@ -9,25 +9,41 @@ from symgraph.passes.errors import PassError
 from symgraph.passes.explain import Explanation, explain
 from symgraph.passes.fold_constants import fold_constants
 from symgraph.passes.fold_into_convolution import fold_into_convolution
+from symgraph.passes.fold_into_matmul import fold_into_matmul
+from symgraph.passes.fold_pads import fold_pads
 from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.freeze import freeze
+from symgraph.passes.fuse_attention import fuse_attention
 from symgraph.passes.fuse_elementwise import fuse_elementwise
 from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
 from symgraph.passes.fuse_gemm import fuse_gemm
+from symgraph.passes.fuse_rms_normalization import fuse_rms_normalization
+from symgraph.passes.hoist_invariants import hoist_invariants
 from symgraph.passes.inline_branches import inline_branches
 from symgraph.passes.inline_composites import inline_composites
-from symgraph.passes.manager import INFERENCE, ONNXRUNTIME, PORTABLE, TRAINING, Pass, PassReport, Report, optimize
+from symgraph.passes.manager import INFERENCE, ONNXRUNTIME, PORTABLE, TRAINING, optimize
+from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
 from symgraph.passes.merge_reshapes import merge_reshapes
 from symgraph.passes.merge_slices import merge_slices
 from symgraph.passes.recognize_activations import recognize_activations
+from symgraph.passes.recognize_attention import recognize_attention
 from symgraph.passes.recognize_normalization import recognize_normalization
+from symgraph.passes.recognize_rms_normalization import recognize_rms_normalization
 from symgraph.passes.remove_casts import remove_casts
+from symgraph.passes.remove_expands import remove_expands
 from symgraph.passes.remove_identity import remove_identity
 from symgraph.passes.remove_transposes import remove_transposes
+from symgraph.passes.remove_unused import remove_unused
+from symgraph.passes.report import PassReport, Report
 from symgraph.passes.rules import Rule, rule
 from symgraph.passes.share_common import share_common_subexpressions
+from symgraph.passes.simplify_sums import simplify_sums
+from symgraph.passes.split_slices import split_slices
+from symgraph.passes.turn_products import turn_products
 from symgraph.passes.upgrade_opset import upgrade_opset
+from symgraph.passes.use_newer_operators import use_newer_operators
+from symgraph.passes.verify import Pass
 
 __all__ = [
     "INFERENCE",
@@ -47,23 +63,37 @@ __all__ = [
     "explain",
     "fold_constants",
     "fold_into_convolution",
+    "fold_into_matmul",
+    "fold_pads",
     "fold_shapes",
     "freeze",
+    "fuse_attention",
     "fuse_elementwise",
     "fuse_for_onnxruntime",
     "fuse_gemm",
+    "fuse_rms_normalization",
+    "hoist_invariants",
     "inline_branches",
     "inline_composites",
+    "merge_pads",
     "merge_parallel_matmuls",
     "merge_reshapes",
     "merge_slices",
     "optimize",
     "recognize_activations",
+    "recognize_attention",
     "recognize_normalization",
+    "recognize_rms_normalization",
     "remove_casts",
+    "remove_expands",
     "remove_identity",
     "remove_transposes",
+    "remove_unused",
     "rule",
     "share_common_subexpressions",
+    "simplify_sums",
+    "split_slices",
+    "turn_products",
     "upgrade_opset",
+    "use_newer_operators",
 ]

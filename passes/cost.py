@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from symgraph.core.apply import placeholder
 from symgraph.core.errors import GraphError, nearest
 from symgraph.core.graph import Graph, copy_node
+from symgraph.core.inference import MAX_DATA
 from symgraph.core.scope import in_place_of
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import Dim, TensorType, ValueType, is_floating
 from symgraph.core.variable import Variable
 from symgraph.passes.flops import count_flops
+from symgraph.passes.fold_constants import fold_node
 from symgraph.runtime.tensors import stored_bytes
 
 
@@ -31,8 +33,8 @@ class NodeCost:
 
     def __str__(self) -> str:
         kind = str(self.type or "?")
-        return (f"{self.node.op!s:<22} {self.name[:32]:<32} {kind[:28]:<28} {_count(self.flops):>8} "
-                f"{_count(self.read):>8}B {_count(self.written):>8}B")
+        return (f"{self.node.op!s:<22} {self.name[:32]:<32} {kind[:28]:<28} {count(self.flops):>8} "
+                f"{count(self.read):>8}B {count(self.written):>8}B")
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,11 @@ class Cost:
         """The totals in one line."""
         unknown = [row for row in self.rows if row.flops is None]
         least = sum(row.flops for row in self.rows if row.flops is not None)
-        flops = f"{_count(least)}FLOPs"
+        flops = f"{count(least)}FLOPs"
         if unknown:
             flops = f"at least {flops} ({len(unknown)} nodes unknown)"
-        return (f"{len(self.rows)} nodes, {flops}, {_count(self.read)}B read, {_count(self.written)}B written, "
-                f"{_count(self.peak)}B at the peak, {_count(self.parameters).strip()} parameters")
+        return (f"{len(self.rows)} nodes, {flops}, {count(self.read)}B read, {count(self.written)}B written, "
+                f"{count(self.peak)}B at the peak, {count(self.parameters).strip()} parameters")
 
     def table(self, limit: int | None = 40) -> str:
         """A line for every node; of more than `limit`, the dearest ones."""
@@ -157,8 +159,9 @@ class _Counter:
         return tuple(rows), peak, where
 
     def node(self, graph: Graph, node: Node, operands: tuple[Operand | None, ...],
-             ) -> tuple[NodeCost, tuple[SymbolicTensor | None, ...]]:
-        """What one node costs, and its outputs with sizes."""
+             ) -> tuple[NodeCost, tuple[Operand | None, ...]]:
+        """What one node costs, and its outputs with sizes; those that say sizes themselves as numbers."""
+        outputs: tuple[Operand | None, ...]
         flops: int | None = 0
         inner_peak: int | None = 0
         if node.body is not None:
@@ -172,7 +175,7 @@ class _Counter:
             for old, new in zip(node.outputs, made.outputs, strict=True):
                 if old is not None and new is not None:
                     new.type = self.bind(old.type, new.type)
-            outputs = made.outputs
+            outputs = (fold_node(made, operands) if _is_small(made) else None) or made.outputs
             flops, inner_peak = self._with_graphs(node, operands) if any(True for _ in node.subgraphs()) else (
                 count_flops(node, list(map(self.type_of, operands)), list(map(self.type_of, outputs))), 0)
         first = next(x for x in node.outputs if x is not None)
@@ -249,6 +252,13 @@ class _Counter:
         return stored_bytes(x.dtype, math.prod(d for d in shape if isinstance(d, int)))
 
 
+def _is_small(node: Node) -> bool:
+    """Whether results may say sizes: a few numbers, which are worth to be known."""
+    sizes = [x.type.shape if isinstance(x.type, TensorType) else None for x in node.outputs if x is not None]
+    return all(shape is not None and len(shape) <= 1 and all(isinstance(d, int) and d <= MAX_DATA for d in shape)
+               for shape in sizes)
+
+
 def _sum(parts: Iterator[int | None]) -> int | None:
     total = 0
     for part in parts:
@@ -258,7 +268,7 @@ def _sum(parts: Iterator[int | None]) -> int | None:
     return total
 
 
-def _count(number: int | None) -> str:
+def count(number: int | None) -> str:
     """`1.23 G`: a number with a unit's prefix."""
     if number is None:
         return "? "

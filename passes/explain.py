@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from symgraph.core.graph import Graph, node_graphs
-from symgraph.core.inference import freeze
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
-from symgraph.passes.rules import Match, Rule, match_node, readers_of
-from symgraph.runtime.versions import attribute_defaults
+from symgraph.passes.errors import PassError
+from symgraph.passes.patterns import Match, Pattern, match_node, meaning, rank_of_axes, seen_as
+from symgraph.passes.rules import Found, Rule, objection, readers_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Explanation:
     nodes: int
     attempts: tuple[Attempt, ...]
     shown: int
+    hint: str = ""
 
     @property
     def matches(self) -> tuple[Attempt, ...]:
@@ -49,8 +50,13 @@ class Explanation:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield (f"rule {self.rule!r} looks for {self.size} operators that end in {self.operator}; "
-               f"of {self.nodes} nodes {len(self.attempts)} are {self.operator}, {len(self.matches)} match")
+        if not self.operator:
+            yield f"rule {self.rule!r} matches none of {self.nodes} nodes: {self.hint}"
+            return
+        counted = "one operator," if self.size == 1 else f"{self.size} operators that end in"
+        hint = f"; {self.hint}" if self.hint else ""
+        yield (f"rule {self.rule!r} looks for {counted} {self.operator}; "
+               f"of {self.nodes} nodes {len(self.attempts)} are {self.operator}, {len(self.matches)} match{hint}")
         for x in self.attempts[:self.shown]:
             place = f"  %{x.name} = {x.node.describe()}"
             yield f"{place}: matches" if x.has_matched else f"{place}: {x.found} of {self.size}, then {x.reason}"
@@ -69,10 +75,19 @@ def explain(rule: Rule, graph: Graph, limit: int = 10) -> Explanation:
     >>> print(explain(twice, sg.Graph([x], [sg.relu(x * 3.0)])).attempts[0].reason.split(") ")[-1])
     reads 3.0 where the rule has 2.0
     """
-    attempts = [x for part in _graphs(graph) for x in _attempts(rule, part)]
+    parts = list(_graphs(graph))
+    attempts = [x for part in parts for x in _attempts(rule, part)]
     attempts.sort(key=lambda x: (not x.has_matched, -x.found))
-    return Explanation(rule.__name__, str(rule.root.op), len(rule.pattern.nodes),
-                       sum(len(part.nodes) for part in _graphs(graph)), tuple(attempts), limit)
+    patterns = list(dict.fromkeys(x for part in parts for x in rule.patterns.of(part)))
+    nodes = sum(len(part.nodes) for part in parts)
+    if not patterns:
+        return Explanation(rule.__name__, "", 0, nodes, (), limit, f"its ops fit no types in the graph: "
+                           f"{rule.patterns.misfit}")
+    wanted = {str(node.op) for node in patterns[0].graph.nodes}
+    missing = sorted(wanted - {str(node.op) for part in parts for node in part.nodes})
+    hint = f"the graph has no {' and no '.join(missing)}" if missing else ""
+    return Explanation(rule.__name__, str(patterns[0].root.op), len(patterns[0].graph.nodes), nodes, tuple(attempts),
+                       limit, hint)
 
 
 def _graphs(graph: Graph) -> Iterator[Graph]:
@@ -83,41 +98,71 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
 
 
 def _attempts(rule: Rule, graph: Graph) -> Iterator[Attempt]:
-    matches = rule.matches(graph)
+    refusals: dict[Node, str] = {}
+
+    def ask(found: Found) -> bool:
+        try:
+            is_wanted = rule.wants(found)
+        except PassError as error:
+            refusals.setdefault(found.root, str(error).partition(": ")[2])
+            return False
+        if not is_wanted:
+            refusals.setdefault(found.root, f"`when` refused it for {_arguments(rule, found, graph)}")
+        return is_wanted
+
+    matches = rule.matches(graph, ask)
     readers = readers_of(graph)
-    taken = {inside for match in matches.values() for inside in rule.inside(match)}
+    taken = {inside for found in matches.values() for inside in found.inside}
+    patterns = rule.patterns.of(graph)
     for node in graph.nodes:
-        if (rule.root.op.name, rule.root.op.domain) != (node.op.name, node.op.domain):
+        tried = [x for x in patterns if (x.root.op.name, x.root.op.domain) == (node.op.name, node.op.domain)]
+        if not tried:
             continue
         name = graph.names[next(x for x in node.outputs if x is not None)]
         if node in matches:
-            yield Attempt(node, name, len(rule.pattern.nodes), "")
+            yield Attempt(node, name, len(matches[node].inside), "")
             continue
-        journal = _Journal(rule, graph)
-        for match in match_node(rule.root, node, {}, journal.note):
-            journal.keep(len(rule.pattern.nodes), _objection(rule, match, readers, taken, graph))
+        journal = _Journal(graph)
+        for pattern in tried:
+            journal.pattern = pattern
+            for match in match_node(pattern.root, node, {}, journal.note):
+                reason = _objection(Found(pattern, match), readers, taken, graph) if pattern.takes(match) else (
+                    _misfit(pattern, match, graph))
+                journal.keep(len(pattern.graph.nodes), reason or refusals.get(node, ""))
         yield Attempt(node, name, journal.found, journal.reason)
 
 
-def _objection(rule: Rule, match: Match, readers: dict[Operand, list[Node | None]], taken: set[Node],
-               graph: Graph) -> str:
-    """The rule's objection to a whole match, with the reader that is in the way."""
-    reason = rule.objection(match, readers, taken)
-    if reason != "a value inside of it has another reader":
-        return reason
-    inside, results = rule.inside(match), {match[x] for x in rule.pattern.outputs}
-    value, reader = next((x, reader) for node in sorted(inside, key=lambda node: node.serial) for x in node.outputs
-                         if x is not None and x not in results
-                         for reader in readers.get(x, ()) if reader not in inside)
-    who = "the graph itself returns it" if reader is None else f"{_place(reader, graph)} reads it too"
-    return f"%{graph.names[value]} must stay: {who}"
+def _objection(found: Found, readers: Mapping[Operand, list[Node | None]], taken: set[Node], graph: Graph) -> str:
+    """What stands against a whole match, with the reader that is in the way."""
+    for value, reader in found.read_outside(readers):
+        who = "the graph itself returns it" if reader is None else f"{_place(reader, graph)} reads it too"
+        return f"%{graph.names[value]} must stay: {who}"
+    return objection(found, readers, taken)
+
+
+def _misfit(pattern: Pattern, match: Match, graph: Graph) -> str:
+    """The argument that has a type for which the ops of the pattern apply other operators."""
+    if any(x not in match for x in pattern.graph.outputs):
+        return "it lacks an output that the rule looks for"
+    types = ", ".join(f"{x.name} = {_name(match[x], graph)}: {match[x].type}" for x in pattern.graph.inputs)
+    return f"for these types `before` applies other operators ({types})"
+
+
+def _arguments(rule: Rule, found: Found, graph: Graph) -> str:
+    return ", ".join(f"{name} = {_name(x, graph)}: {x.type}"
+                     for name, x in zip(rule.patterns.arguments, found.arguments, strict=True))
+
+
+def _name(x: Operand, graph: Graph) -> str:
+    return _constant(x) if isinstance(x, Tensor) else f"%{graph.names[x]}" if x in graph.names else "a value outside"
 
 
 class _Journal:
     """Keeps the miss that came furthest; of several ways that come equally far, the first."""
 
-    def __init__(self, rule: Rule, graph: Graph) -> None:
-        self.rule, self.graph = rule, graph
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.pattern: Pattern | None = None
         self.found, self.reason = -1, ""
 
     def note(self, known: Match, pattern: Node | Operand | None, found: Node | Operand | None, reason: str) -> None:
@@ -131,40 +176,50 @@ class _Journal:
 
     def _sentence(self, known: Match, pattern: Node | Operand | None, found: Node | Operand | None, reason: str) -> str:
         if isinstance(pattern, Node) and isinstance(found, Node) and reason != "operator":
-            has, wanted = f"{len(found.inputs)} inputs", f"{len(pattern.inputs)}"
             if reason == "attributes":
-                has, wanted = _attributes(found, pattern), _attributes(pattern, found)
+                has, wanted = _attributes(found, pattern)
+            else:
+                has, wanted = (", ".join(x.op.input_name(i) for i, y in enumerate(x.inputs) if y is not None)
+                               for x in (found, pattern))
+                has, wanted = f"the inputs {has}", f"{wanted}"
             return f"{_place(found, self.graph)} has {has} where the rule has {wanted}"
         if isinstance(pattern, Node) and isinstance(found, Node) and pattern.op.name == found.op.name:
             return (f"{_place(found, self.graph)} is of opset {found.op.version}, "
                     f"which means something else than in opset {pattern.op.version}")
-        return f"{self._reader(known, pattern)} reads {self._found(found)} where the rule has {_wanted(pattern)}"
+        wanted = _wanted(pattern)
+        if isinstance(pattern, SymbolicTensor):
+            wanted = f"{pattern.name!r} again, which is {_name(known[pattern], self.graph)}"
+        return f"{self._reader(known, pattern)} reads {self._found(found, pattern)} where the rule has {wanted}"
 
     def _reader(self, known: Match, pattern: Node | Operand | None) -> str:
         """The node that reads what stands in the wrong place."""
         parts = set(pattern.outputs if isinstance(pattern, Node) else (pattern,))
-        for node in reversed(self.rule.pattern.nodes):
+        for node in reversed(self.pattern.graph.nodes if self.pattern is not None else ()):
             match = known.get(node.output)
             if isinstance(match, SymbolicTensor) and match.node is not None and not parts.isdisjoint(node.inputs):
                 return _place(match.node, self.graph)
         return "it"
 
-    def _found(self, x: Node | Operand | None) -> str:
+    def _found(self, x: Node | Operand | None, pattern: Node | Operand | None) -> str:
+        if x is None:
+            return "no input"
         if isinstance(x, Node):
             return _place(x, self.graph)
-        if isinstance(x, Tensor):
-            return _constant(x)
         if isinstance(x, Variable):
-            return f"variable %{x.name}"
-        return "no input" if x is None else f"%{self.graph.names[x]}"
+            hint = " (freeze makes it a constant)" if isinstance(pattern, Tensor) else ""
+            return f"variable %{x.name}{hint}"
+        if isinstance(x, Tensor):
+            is_other_shape = isinstance(pattern, Tensor) and x.shape != pattern.shape
+            return f"{_constant(x)} of shape {list(x.shape)}" if is_other_shape else _constant(x)
+        if isinstance(x, SymbolicTensor) and x.node is not None:
+            return _place(x.node, self.graph)
+        return f"input %{self.graph.names[x]}"
 
 
 def _wanted(pattern: Node | Operand | None) -> str:
     if isinstance(pattern, Node):
         return str(pattern.op)
-    if isinstance(pattern, Tensor):
-        return _constant(pattern)
-    return f"{pattern.name!r}, which is another" if isinstance(pattern, SymbolicTensor) else "no input"
+    return _constant(pattern) if isinstance(pattern, Tensor) else "no input"
 
 
 def _constant(x: Tensor) -> str:
@@ -177,9 +232,13 @@ def _place(node: Node, graph: Graph) -> str:
     return f"%{name} = {node.describe()}"
 
 
-def _attributes(node: Node, other: Node) -> str:
-    """The attributes in which `node` differs from `other`."""
-    mine, theirs = ({**({} if n.op.schema is None else attribute_defaults(n.op)), **n.attributes}
-                    for n in (node, other))
-    names = sorted(n for n in {*mine, *theirs} if freeze(mine.get(n)) != freeze(theirs.get(n)))
-    return ", ".join(f"{n}={mine[n]!r}" if n in mine else f"no {n}" for n in names)
+def _attributes(node: Node, pattern: Node) -> tuple[str, str]:
+    """The attributes in which a node differs from a pattern, as either has them."""
+    rank = rank_of_axes(node)
+    seen = seen_as(node, pattern.op)
+    given = node.attributes if seen is None else seen[1]
+    means, wanted = meaning(pattern.op, given, rank), meaning(pattern.op, pattern.attributes, rank)
+    names = sorted(name for name in {*means, *wanted} if means.get(name) != wanted.get(name))
+    a, b = (", ".join(f"{n}={said.get(n, meant[n])!r}" if n in meant else f"no {n}" for n in names)
+            for meant, said in ((means, given), (wanted, pattern.attributes)))
+    return a, b

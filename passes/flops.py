@@ -18,7 +18,9 @@ PER_OUTPUT = {
     "DynamicQuantizeLinear": 4, "Dropout": 1, "Hardmax": 1, "Range": 1, "CumSum": 1, "Softmax": 5, "LogSoftmax": 5,
     "InstanceNormalization": 7, "LayerNormalization": 7, "GroupNormalization": 7, "RMSNormalization": 4,
     "SimplifiedLayerNormalization": 4, "SkipLayerNormalization": 8, "SkipSimplifiedLayerNormalization": 5,
-    "BiasGelu": 2, "FastGelu": 2, "QuickGelu": 2, "LpNormalization": 3, "MeanVarianceNormalization": 7, "Cast": 0}
+    "BiasAdd": 1, "BiasSoftmax": 6, "EmbedLayerNormalization": 9, "RotaryEmbedding": 3, "QLinearAdd": 4,
+    "QLinearMul": 4, "BiasGelu": 2, "FastGelu": 2, "QuickGelu": 2, "LpNormalization": 3,
+    "MeanVarianceNormalization": 7, "Cast": 0}
 """Operations per element of the first output. Seven: mean, difference, square, its mean, product, scale, shift."""
 
 PER_INPUT = frozenset({"ArgMax", "ArgMin", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "NonZero"})
@@ -49,7 +51,7 @@ def count_flops(node: Node, operands: Sequence[ValueType | None], results: Seque
         return PER_OUTPUT[name] * math.prod(outputs[0]) * (max(len(shapes) - 1, 1) if name in VARIADIC else 1)
     if name in PER_INPUT or name.startswith("Reduce"):
         return math.prod(shapes[0])
-    count = SPECIAL.get(name)
+    count = (SPECIAL if not node.op.domain else FUSED).get(name)
     return None if count is None else count(node, shapes, outputs[0])
 
 
@@ -130,9 +132,38 @@ def _resize(node: Node, shapes: list[Sizes], output: Sizes) -> int:
     return 2 * math.prod(output) * taps**changed if taps and changed else 0
 
 
+def _packed_attention(node: Node, shapes: list[Sizes], output: Sizes) -> int:
+    """com.microsoft: `x @ w` for query, key and value at once, then as `_attention`."""
+    batch, length, width = output
+    past = shapes[4][3] if _has(node, 4) else 0
+    return 2 * math.prod(shapes[0]) * shapes[1][1] + _scores(node, batch, length, length + past, width)
+
+
+def _heads_attention(node: Node, shapes: list[Sizes], output: Sizes) -> int | None:
+    """com.microsoft: `_attention` of query, key and value that lie apart."""
+    if not (_has(node, 1) and _has(node, 2)) or len(shapes[0]) != 3:
+        return None
+    past = shapes[6][2] if _has(node, 6) else 0
+    batch, length, width = output
+    return _scores(node, batch, length, shapes[1][1 if len(shapes[1]) == 3 else 2] + past, width)
+
+
+def _scores(node: Node, batch: int, length: int, keys: int, width: int) -> int:
+    """Products of queries and keys, softmax at five each, products with values, where all are as wide."""
+    heads = int(node.attributes.get("num_heads", 1))  # type: ignore[call-overload]
+    return int(batch * length * keys * (4 * width + 5 * heads))
+
+
 SPECIAL: dict[str, Callable[[Node, list[Sizes], Sizes], int]] = {
-    "MatMul": _matmul, "FusedMatMul": _matmul, "MatMulInteger": _matmul, "QLinearMatMul": _qlinear_matmul,
-    "Gemm": _gemm, "FusedGemm": _gemm, "Conv": _convolution(1, 2), "FusedConv": _convolution(1, 2),
-    "ConvInteger": _convolution(1, 9), "QLinearConv": _convolution(3, 8), "ConvTranspose": _transposed_convolution,
+    "MatMul": _matmul, "MatMulInteger": _matmul, "QLinearMatMul": _qlinear_matmul, "Gemm": _gemm,
+    "Conv": _convolution(1, 2), "ConvInteger": _convolution(1, 9),
+    "QLinearConv": _convolution(3, 8), "ConvTranspose": _transposed_convolution,
     "MaxPool": _pool, "AveragePool": _pool, "LpPool": _pool, "LSTM": _recurrent, "GRU": _recurrent, "RNN": _recurrent,
     "Attention": _attention, "Einsum": _einsum, "Resize": _resize}
+
+FUSED: dict[str, Callable[[Node, list[Sizes], Sizes], int | None]] = {
+    "FusedMatMul": _matmul, "FusedMatMulActivation": _matmul, "TransposeMatMul": _matmul, "FusedGemm": _gemm,
+    "FusedConv": _convolution(1, 2), "Attention": _packed_attention, "MultiHeadAttention": _heads_attention,
+    "QLinearConv": _convolution(3, 8), "DynamicQuantizeMatMul": _qlinear_matmul,
+    "MatMulIntegerToFloat": _qlinear_matmul, "MatMulNBits": _qlinear_matmul}
+"""What ONNX Runtime's own operators take."""

@@ -26,10 +26,11 @@ def fold_constants(graph: Graph) -> Graph:
     fails when run stays as it is, so that it fails where it failed before. Relaxed, because a MatMul run alone
     may differ in its last bit from one in a graph.
     """
-    return graph.rewrite(_fold)
+    return graph.rewrite(fold_node)
 
 
-def _fold(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
+def fold_node(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
+    """The results of one node, where they can be known; None where it stays."""
     if not node.op.is_deterministic or node.captures or any(True for _ in node.subgraphs()):
         return None
     known = _known_numbers(node)

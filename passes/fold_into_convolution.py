@@ -11,6 +11,7 @@ from symgraph.core.graph import Graph, constant_array
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import is_floating
 from symgraph.core.value import Array, Tensor
+from symgraph.passes.attributes import attribute
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.rules import readers_of
 
@@ -57,16 +58,16 @@ def _find_conv(node: Node, operands: tuple[Operand | None, ...]) -> tuple[int, N
 def _constant_weights(conv: Node) -> tuple[Array, Array] | None:
     """Kernel and bias of a convolution, a bias of zeros where it has none."""
     kernel = None if conv.inputs[1] is None else constant_array(conv.inputs[1])
-    has_bias = len(conv.inputs) > 2 and conv.inputs[2] is not None
-    bias = constant_array(conv.inputs[2]) if has_bias else None  # type: ignore[arg-type]
-    if kernel is None or (has_bias and bias is None):
+    given = conv.inputs[2] if len(conv.inputs) > 2 else None
+    bias = None if given is None else constant_array(given)
+    if kernel is None or (given is not None and bias is None):
         return None
     return kernel, np.zeros(len(kernel), kernel.dtype) if bias is None else bias
 
 
 def _affine(node: Node, operands: tuple[Operand | None, ...], place: int, kernel: Array) -> Affine | None:
     if node.op.name == "BatchNormalization":
-        return _affine_of_normalization(node, operands)
+        return affine_of_normalization(node, operands)
     other = operands[1 - place]
     array = None if other is None else constant_array(other)
     values = None if array is None else _by_channel(array, kernel)
@@ -78,24 +79,27 @@ def _affine(node: Node, operands: tuple[Operand | None, ...], place: int, kernel
                 "Div": (ones / values, zeros)}[node.op.name]
 
 
-def _affine_of_normalization(node: Node, operands: tuple[Operand | None, ...]) -> Affine | None:
+def affine_of_normalization(node: Node, operands: tuple[Operand | None, ...]) -> Affine | None:
+    """What a normalisation by constants does to each channel; None in training."""
     constants = [None if x is None else constant_array(x) for x in operands[1:5]]
     is_training = node.attributes.get("training_mode", 0) or any(x is not None for x in node.outputs[1:])
     if is_training or node.op.version < 7 or any(c is None for c in constants):
         return None
     scale, offset, mean, variance = (np.asarray(c, np.float64) for c in constants)
-    epsilon = np.float32(node.attributes.get("epsilon", 1e-5))  # type: ignore[arg-type]
+    epsilon = np.float32(attribute(node, "epsilon", 1e-5))
     with np.errstate(all="ignore"):
         factor = scale / np.sqrt(variance + epsilon)
         return factor, offset - mean * factor
 
 
 def _by_channel(array: Array, kernel: Array) -> Array | None:
-    """A constant as one number a channel: a scalar, or channels and then as many ones as the kernel has axes."""
+    """A constant as one number a channel: one number, or channels and then as many ones as the kernel has axes."""
     channels, spatial = len(kernel), kernel.ndim - 2
-    if array.ndim == 0:
-        return np.full(channels, array, np.float64)
-    if array.ndim > kernel.ndim or array.shape[-spatial - 1:] != (channels, *(1,) * spatial) or array.size != channels:
+    if array.ndim > kernel.ndim:
+        return None
+    if array.size == 1:
+        return np.full(channels, array.item(), np.float64)
+    if array.shape[-spatial - 1:] != (channels, *(1,) * spatial) or array.size != channels:
         return None
     return array.reshape(channels).astype(np.float64)
 
@@ -106,6 +110,12 @@ def _folded(kernel: Array, bias: Array, factor: Array, offset: Array) -> tuple[T
     with np.errstate(all="ignore"):
         new_kernel = (kernel * factor.reshape(-1, *(1,) * (kernel.ndim - 1))).astype(kernel.dtype)
         new_bias = (bias * factor + offset).astype(kernel.dtype)
-    if not (np.isfinite(new_kernel).all() and np.isfinite(new_bias).all()):
+    if not (is_kept(kernel, new_kernel) and np.isfinite(new_bias).all()):
         return None
     return Tensor(new_kernel), Tensor(new_bias)
+
+
+def is_kept(old: Array, new: Array) -> bool:
+    """Whether weights are numbers still, and none became so small that it lost digits."""
+    least = np.finfo(new.dtype).tiny if new.dtype.kind == "f" else 0
+    return bool(np.isfinite(new).all() and ((np.abs(new) >= least) | (old == 0)).all())

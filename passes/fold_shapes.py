@@ -14,10 +14,13 @@ from symgraph.core.types import TensorType, numpy_dtype
 from symgraph.core.value import Tensor
 from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.extent import Extent, Numbers
-from symgraph.passes.extents import Extents
+from symgraph.passes.known_shapes import KnownShapes
 from symgraph.runtime.opsets import choose_opsets
 
 Result = list[Operand | None] | None
+
+_ABOUT_SHAPES = frozenset({"Shape", "Size", "Reshape", "Expand", "Tile"})
+"""Without any of these there is nothing to fold: all arithmetic with shapes begins with one."""
 
 
 def fold_shapes(graph: Graph) -> Graph:
@@ -26,7 +29,9 @@ def fold_shapes(graph: Graph) -> Graph:
     A size is read from the first value that has it. Sizes are polynomials in open dimensions, so that
     `Shape(f(x))[0]*7` is `7*N` where x is [N, 3]; no dimension is ever made a number.
     """
-    sizes, opset = Extents(graph), choose_opsets(graph)[""]
+    if not graph.with_graphs and _ABOUT_SHAPES.isdisjoint(graph.by_operator):
+        return graph
+    sizes, opset = KnownShapes(graph), choose_opsets(graph)[""]
     replaced: dict[Operand, Operand] = {}
     known: dict[Hashable, Operand] = {}
 
@@ -48,7 +53,7 @@ def fold_shapes(graph: Graph) -> Graph:
     return graph.rewrite(fold, replaced)
 
 
-def _unchanged(node: Node, operands: tuple[Operand | None, ...], sizes: Extents) -> Result:
+def _unchanged(node: Node, operands: tuple[Operand | None, ...], sizes: KnownShapes) -> Result:
     """Expand to the shape there is, and Tile by ones."""
     shape, repeats = sizes.shape(node.inputs[0]), sizes.known(node.inputs[1])
     if shape is None or repeats is None:
@@ -62,7 +67,7 @@ def _unchanged(node: Node, operands: tuple[Operand | None, ...], sizes: Extents)
     return [operands[0]] if is_same else None
 
 
-def _folded_reshape(node: Node, operands: tuple[Operand | None, ...], sizes: Extents) -> Result:
+def _folded_reshape(node: Node, operands: tuple[Operand | None, ...], sizes: KnownShapes) -> Result:
     x, output = node.inputs[0], node.outputs[0]
     target, given, made = sizes.known(node.inputs[1]), sizes.shape(x), sizes.shape(output)
     if target is None or given is None or target.ndim != 1:
@@ -97,7 +102,7 @@ def _plain_size(wanted: Extent | None, old: Extent | None) -> int | None:
     return 0 if wanted == old else None
 
 
-def _folded_numbers(node: Node, numbers: Numbers, sizes: Extents, replaced: dict[Operand, Operand],
+def _folded_numbers(node: Node, numbers: Numbers, sizes: KnownShapes, replaced: dict[Operand, Operand],
                     known: dict[Hashable, Operand], opset: int) -> Result:
     """Numbers that are all known; the same as an earlier node has; one size, or a whole shape, read from a value."""
     output = node.outputs[0]
@@ -115,7 +120,7 @@ def _folded_numbers(node: Node, numbers: Numbers, sizes: Extents, replaced: dict
     whole = sizes.whole.get(tuple(numbers)) if numbers.ndim else None
     if whole is not None and (not _is_shape(output) or (_is_start(whole) and node.inputs[0] is not whole)):
         return [_shape_of(replaced.get(whole, whole), opset)]
-    if numbers.size != 1 or _is_shape(output):
+    if numbers.size != 1 or _is_shape(output) or node.op.name == "Size":
         return None
     source, axis = sizes.sources.get(numbers.flat[0], (None, 0))
     measured = _measured(node)

@@ -9,7 +9,7 @@ from symgraph.passes.bodies import rewrite_bodies
 
 def inline_branches(graph: Graph) -> Graph:
     """If(true, then, else) -> then; If(false, then, else) -> else."""
-    return graph.rewrite(_inline)
+    return graph.rewrite(_inline, operators={"If"})
 
 
 def _inline(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:

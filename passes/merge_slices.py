@@ -1,4 +1,4 @@
-"""Slices, splits and paddings that cut and join what was one."""
+"""Slices and splits that cut and join what was one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAST = 2**63 - 1
 
 
 def merge_slices(graph: Graph) -> Graph:
-    """x[:] -> x; x[a:b][c:d] -> x[a+c:…]; Concat(x[:a], x[a:]) -> x; Concat(Split(x)) -> x; Pad(x, 0) -> x.
+    """x[:] -> x; x[a:b][c:d] -> x[a+c:…]; Concat(x[:a], x[a:]) -> x; Concat(Split(x)) -> x.
 
     Cuts along different axes always merge; those along one axis where they count from the start in steps of 1.
     """
@@ -43,11 +43,7 @@ def merge_slices(graph: Graph) -> Graph:
             return _merged_slice(node, operands, readers)
         if node.op.name == "Concat":
             return _merged_concat(node, operands, readers)
-        if node.op.name == "Split":
-            return [operands[0]] if len(node.outputs) == 1 else None
-        if node.op.name == "Pad":
-            return _without_padding(node, operands)
-        return None
+        return [operands[0]] if node.op.name == "Split" and len(node.outputs) == 1 else None
 
     return graph.rewrite(merge)
 
@@ -181,9 +177,3 @@ def _sliced_whole(operands: tuple[Operand | None, ...], axis: int) -> Operand | 
 
 def _rank(x: Operand | None) -> int | None:
     return len(x.type.shape) if x is not None and isinstance(x.type, TensorType) and x.type.shape is not None else None
-
-
-def _without_padding(node: Node, operands: tuple[Operand | None, ...]) -> Result:
-    pads = attribute(node, "pads") if node.op.version < 11 else (
-        None if operands[1] is None else constant_array(operands[1]))
-    return [operands[0]] if pads is not None and not np.any(pads) else None

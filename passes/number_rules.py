@@ -16,22 +16,22 @@ from symgraph.passes.attributes import attribute, axes_of
 from symgraph.passes.extent import Extent, Numbers, as_numbers, product
 
 if TYPE_CHECKING:
-    from symgraph.passes.extents import Extents
+    from symgraph.passes.known_shapes import KnownShapes
 
 
-def _numbers_of_shape(sizes: Extents, node: Node) -> Numbers | None:
+def _numbers_of_shape(sizes: KnownShapes, node: Node) -> Numbers | None:
     shape = sizes.shape(node.inputs[0])
     if shape is None:
         return None
     return as_numbers(shape, (len(shape),))[attribute(node, "start", 0):attribute(node, "end")]
 
 
-def _numbers_of_size(sizes: Extents, node: Node) -> Numbers | None:
+def _numbers_of_size(sizes: KnownShapes, node: Node) -> Numbers | None:
     shape = sizes.shape(node.inputs[0])
     return None if shape is None else as_numbers([product(shape)], ())
 
 
-def _plain(sizes: Extents, x: Operand | None) -> Numbers:
+def _plain(sizes: KnownShapes, x: Operand | None) -> Numbers:
     """The numbers of an operand, all of which must be plain.
 
     Errors: `ValueError` where they are not.
@@ -42,11 +42,11 @@ def _plain(sizes: Extents, x: Operand | None) -> Numbers:
     return np.array([n.number for n in found.flat], np.int64).reshape(found.shape)
 
 
-def _kept(sizes: Extents, node: Node) -> Numbers | None:
+def _kept(sizes: KnownShapes, node: Node) -> Numbers | None:
     return sizes.known(node.inputs[0])
 
 
-def _gathered(sizes: Extents, node: Node) -> Numbers | None:
+def _gathered(sizes: KnownShapes, node: Node) -> Numbers | None:
     x = sizes.known(node.inputs[0])
     if x is None:
         return None
@@ -57,7 +57,7 @@ def _wholeas_numbers(x: Any) -> Numbers:
     return x if isinstance(x, np.ndarray) else as_numbers([x], ())
 
 
-def _concatenated(sizes: Extents, node: Node) -> Numbers | None:
+def _concatenated(sizes: KnownShapes, node: Node) -> Numbers | None:
     parts = []
     for x in node.inputs:
         found, shape = sizes.known(x), sizes.shape(x)
@@ -69,23 +69,23 @@ def _concatenated(sizes: Extents, node: Node) -> Numbers | None:
     return np.concatenate(parts, axis=attribute(node, "axis"))
 
 
-def _unsqueezed(sizes: Extents, node: Node) -> Numbers | None:
+def _unsqueezed(sizes: KnownShapes, node: Node) -> Numbers | None:
     x, axes = sizes.known(node.inputs[0]), axes_of(node, 1)
     return None if x is None or axes is None else np.expand_dims(x, axes)
 
 
-def _squeezed(sizes: Extents, node: Node) -> Numbers | None:
+def _squeezed(sizes: KnownShapes, node: Node) -> Numbers | None:
     x, axes = sizes.known(node.inputs[0]), axes_of(node, 1)
     return None if x is None or axes is None else _wholeas_numbers(np.squeeze(x, axes or None))
 
 
-def _reshaped_numbers(sizes: Extents, node: Node) -> Numbers | None:
+def _reshaped_numbers(sizes: KnownShapes, node: Node) -> Numbers | None:
     x = sizes.known(node.inputs[0])
     return None if x is None or x.size == 0 else x.reshape([
         x.shape[i] if n == 0 else int(n) for i, n in enumerate(_plain(sizes, node.inputs[1]).flat)])
 
 
-def _slice_numbers(sizes: Extents, node: Node) -> Numbers | None:
+def _slice_numbers(sizes: KnownShapes, node: Node) -> Numbers | None:
     x = sizes.known(node.inputs[0])
     if x is None or x.ndim != 1:
         return None
@@ -98,10 +98,10 @@ def _slice_numbers(sizes: Extents, node: Node) -> Numbers | None:
     return x[start:None if step < 0 and end < -x.size else end:step]
 
 
-def _arithmetic(function: Callable[[Extent, Extent], Extent | None]) -> Callable[[Extents, Node], Numbers | None]:
+def _arithmetic(function: Callable[[Extent, Extent], Extent | None]) -> Callable[[KnownShapes, Node], Numbers | None]:
     known = np.frompyfunc(lambda a, b: None if a is None or b is None else function(a, b), 2, 1)
 
-    def compute(sizes: Extents, node: Node) -> Numbers | None:
+    def compute(sizes: KnownShapes, node: Node) -> Numbers | None:
         a, b = map(sizes.known, node.inputs)
         return None if a is None or b is None else _wholeas_numbers(known(a, b))
 
@@ -114,8 +114,8 @@ def _quotient(a: Extent, b: Extent) -> Extent | None:
     return a.divided_by(b) if b.is_positive else None
 
 
-def _folded(function: Callable[[Extent, Extent], Extent]) -> Callable[[Extents, Node], Numbers | None]:
-    def compute(sizes: Extents, node: Node) -> Numbers | None:
+def _folded(function: Callable[[Extent, Extent], Extent]) -> Callable[[KnownShapes, Node], Numbers | None]:
+    def compute(sizes: KnownShapes, node: Node) -> Numbers | None:
         x, axes = sizes.known(node.inputs[0]), axes_of(node, 1)
         if x is None or x.ndim != 1 or x.size == 0 or axes is None or (
                 not axes and attribute(node, "noop_with_empty_axes", 0)):
@@ -126,7 +126,7 @@ def _folded(function: Callable[[Extent, Extent], Extent]) -> Callable[[Extents, 
     return compute
 
 
-NUMBER_RULES: dict[str, Callable[[Extents, Node], Numbers | None]] = {
+NUMBER_RULES: dict[str, Callable[[KnownShapes, Node], Numbers | None]] = {
     "Shape": _numbers_of_shape, "Size": _numbers_of_size, "Identity": _kept, "Cast": _kept, "Gather": _gathered,
     "Concat": _concatenated, "Unsqueeze": _unsqueezed, "Squeeze": _squeezed, "Reshape": _reshaped_numbers,
     "Slice": _slice_numbers, "Add": _arithmetic(lambda a, b: a + b), "Sub": _arithmetic(lambda a, b: a - b),

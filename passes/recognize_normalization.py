@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,11 @@ from symgraph.passes.matching import (
     Region,
     dtype_of,
     in_both_orders,
-    kept_axes,
     made_by,
-    number,
     rewrite_regions,
     shape_of,
 )
+from symgraph.passes.moments import Moments, deviation, inverse, uncast, variance
 from symgraph.runtime.opsets import choose_opsets
 
 Operator = Callable[..., Operand]
@@ -47,19 +45,11 @@ def recognize_normalization(graph: Graph) -> Graph:
         graph = found
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """x, its mean, and what is added to its variance; the nodes that compute the variance and all after it."""
-
-    x: Operand
-    mean: Operand
-    axes: tuple[int, ...]
-    epsilon: float
-    nodes: tuple[Node, ...]
-
-
 def _find(node: Node, opset: int) -> Iterator[Region]:
-    if node.op.domain or node.op.name not in ("Add", "Sub", "Mul", "Div"):
+    if node.op.domain or node.op.name not in ("Add", "Sub", "Mul", "Div", "Cast"):
+        return
+    if node.op.name == "Cast":
+        yield from uncast(node, "LayerNormalization")
         return
     yield from _standardized(node, opset)
     yield from _from_factors(node, opset)
@@ -68,20 +58,19 @@ def _find(node: Node, opset: int) -> Iterator[Region]:
 
 def _standardized(node: Node, opset: int) -> Iterator[Region]:
     """(x - mean) / sqrt(v + e), or times the reciprocal."""
+    pairs: list[tuple[Operand | None, Moments | None]] = []
     if node.op.name == "Div":
-        pairs: Iterator[tuple[Operand | None, _Moments | None]] = iter([(node.inputs[0], _deviation(node.inputs[1]))])
+        pairs = [(node.inputs[0], deviation(node.inputs[1], variance))]
     elif node.op.name == "Mul":
-        pairs = ((a, _inverse(b)) for a, b in in_both_orders(node))
-    else:
-        return
+        pairs = [(a, inverse(b, variance)) for a, b in in_both_orders(node)]
     for difference, moments in pairs:
         centred = made_by(difference, "Sub")
         operator = None if moments is None else _operator(moments, opset)
         if centred is None or moments is None or operator is None or centred.inputs[0] is not moments.x or (
                 centred.inputs[1] is not moments.mean):
             continue
-        yield Region((*moments.nodes, *_new(moments, centred), *_mean_node(moments), node), (moments.x,),
-                     lambda x, make=operator: make(x, None, None))
+        inside = dict.fromkeys((*moments.nodes, centred, *_mean_node(moments), node))
+        yield Region(tuple(inside), (moments.x,), lambda x, make=operator: make(x, None, None))
 
 
 def _from_factors(node: Node, opset: int) -> Iterator[Region]:
@@ -119,74 +108,24 @@ def _from_factors(node: Node, opset: int) -> Iterator[Region]:
                     x, ps[0] if has_w else None, ps[-1] if len(ps) > has_w else None))
 
 
-def _factors(factor: Operand) -> Iterator[tuple[_Moments, Operand | None, tuple[Node, ...]]]:
+def _factors(factor: Operand) -> Iterator[tuple[Moments, Operand | None, tuple[Node, ...]]]:
     """The moments in s = w / sqrt(v + e), and w; the nodes between."""
-    moments = _inverse(factor)
+    moments = inverse(factor, variance)
     if moments is not None:
         yield moments, None, ()
     product = made_by(factor, "Mul")
-    for inverse, weight in in_both_orders(product):
-        moments = _inverse(inverse)
+    for inner, weight in in_both_orders(product):
+        moments = inverse(inner, variance)
         if moments is not None and product is not None:
             yield moments, weight, (product,)
 
 
-def _inverse(x: Operand | None) -> _Moments | None:
-    """The moments in 1 / sqrt(v + e)."""
-    node = made_by(x, "Reciprocal", "Div", "Pow")
-    if node is None:
-        return None
-    if node.op.name == "Pow":
-        return _after(node, _variance(node.inputs[0])) if number(node.inputs[1]) == -0.5 else None
-    if node.op.name == "Div" and number(node.inputs[0]) != 1:
-        return None
-    return _after(node, _deviation(node.inputs[-1]))
-
-
-def _deviation(x: Operand | None) -> _Moments | None:
-    """The moments in sqrt(v + e)."""
-    node = made_by(x, "Sqrt", "Pow")
-    if node is None or (node.op.name == "Pow" and number(node.inputs[1]) != 0.5):
-        return None
-    return _after(node, _variance(node.inputs[0]))
-
-
-def _after(node: Node, moments: _Moments | None) -> _Moments | None:
-    return moments and _Moments(moments.x, moments.mean, moments.axes, moments.epsilon, (*moments.nodes, node))
-
-
-def _variance(x: Operand | None) -> _Moments | None:
-    """The moments in mean((x - mean(x))^2) + e."""
-    total = made_by(x, "Add")
-    for variance, added in in_both_orders(total):
-        epsilon, reduced = number(added), made_by(variance, "ReduceMean")
-        square = None if reduced is None else made_by(reduced.inputs[0], "Mul", "Pow")
-        if epsilon is None or epsilon <= 0 or square is None or reduced is None or total is None:
-            continue
-        differences = [made_by(y, "Sub") for y in (square.inputs if square.op.name == "Mul" else square.inputs[:1])]
-        first = differences[0]
-        if first is None or (square.op.name == "Pow" and number(square.inputs[1]) != 2):
-            continue
-        (y, mean), axes = first.inputs, kept_axes(reduced)
-        middle = made_by(mean, "ReduceMean")
-        is_same = all(d is not None and d.inputs[0] is y and d.inputs[1] is mean for d in differences)
-        if is_same and y is not None and mean is not None and middle is not None and middle.inputs[0] is y and (
-                axes is not None and kept_axes(middle) == axes):
-            nodes = dict.fromkeys(d for d in differences if d is not None)
-            return _Moments(y, mean, axes, epsilon, (*nodes, square, reduced, total))
-    return None
-
-
-def _mean_node(moments: _Moments) -> tuple[Node, ...]:
+def _mean_node(moments: Moments) -> tuple[Node, ...]:
     node = made_by(moments.mean, "ReduceMean")
     return () if node is None else (node,)
 
 
-def _new(moments: _Moments, node: Node) -> tuple[Node, ...]:
-    return () if node in moments.nodes else (node,)
-
-
-def _parameters(moments: _Moments) -> tuple[int, ...] | None:
+def _parameters(moments: Moments) -> tuple[int, ...] | None:
     """The shape of weight and bias; None where it is not wholly known, or no operator normalises over these axes.
 
     The last axes are those of layer normalisation; all of four or more but the first two, of instance normalisation.
@@ -199,11 +138,11 @@ def _parameters(moments: _Moments) -> tuple[int, ...] | None:
     return known if len(known) == len(sizes) else None
 
 
-def _is_instance(moments: _Moments) -> bool:
+def _is_instance(moments: Moments) -> bool:
     return moments.axes[0] == 2 and len(moments.axes) > 1
 
 
-def _operator(moments: _Moments, opset: int) -> Operator | None:
+def _operator(moments: Moments, opset: int) -> Operator | None:
     """What makes the normalisation of (x, weight or None, bias or None)."""
     size, dtype = _parameters(moments), dtype_of(moments.x)
     if size is None or dtype not in ("float32", "float16") or (opset < 17 and not _is_instance(moments)):

@@ -28,7 +28,7 @@ HOLDS = {
 
 def remove_casts(graph: Graph) -> Graph:
     """Cast(x, dtype of x) -> x; Cast(Cast(x, wider), dtype of x) -> x, where wider holds every number of x."""
-    return graph.rewrite(_remove)
+    return graph.rewrite(_remove, operators={"Cast"})
 
 
 def _remove(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:

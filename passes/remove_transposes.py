@@ -2,99 +2,215 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Iterable, Mapping
 
 from symgraph.core.apply import apply_op
-from symgraph.core.graph import Graph, copy_node
+from symgraph.core.graph import Graph, node_graphs
+from symgraph.core.op import Op, find_op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
-from symgraph.core.types import TensorType
-from symgraph.core.value import Tensor
+from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.exactness import relaxed
+from symgraph.passes.layouts import Layouts, Moved, Perm, has_rule, inverse, moved
+from symgraph.passes.matching import shape_of
 from symgraph.passes.rules import readers_of
-from symgraph.passes.traits import BROADCASTING, ELEMENTWISE
+from symgraph.runtime.opsets import choose_opsets
 
-Readers = Mapping[Operand, list[Node | None]]
+Results = list[Operand | None] | tuple[Operand | None, ...] | None
 
 
 @relaxed
 def remove_transposes(graph: Graph) -> Graph:
-    """T(T(x, p), q) -> T(x, p[q]), or x; f(T(x, p)) -> T(f(x), p) for elementwise f, so that transposes meet.
+    """T(T(x, p), q) -> T(x, p[q]), or x; f(T(x, p)) -> T(f(x), p), so that transposes meet.
 
-    A transpose moves past f only where f is its one reader, and for several inputs only where all are
-    transposed alike or are constants, which are transposed here. Relaxed, because some kernels (Elu, Sin, Log)
-    round an element by its place in memory.
+    Transposes move past elementwise operators, joins, cuts, pads and reductions, wherever no more are left than there
+    were; constants on the way are transposed here. Relaxed, because some kernels (Elu, Sin, Log) round an element by
+    its place in memory.
     """
-    readers = readers_of(graph)
+    return _removed(graph, find_op("Transpose", "", choose_opsets(graph)[""]))
 
-    def rewrite(node: Node, operands: tuple[Operand | None, ...]) -> list[Operand | None] | None:
-        if node.op.domain:
-            return None
-        if node.op.name == "Transpose":
+
+def _removed(graph: Graph, transpose: Op) -> Graph:
+    plan = _Plan(graph)
+
+    def rewrite(node: Node, operands: tuple[Operand | None, ...]) -> Results:
+        if any(True for _ in node_graphs(node)):
+            return rewrite_bodies(node, operands, lambda body: _removed(body, transpose))
+        if is_transpose(node):
             return _merged(node, operands)
-        if node.op.name in ELEMENTWISE | BROADCASTING and len(node.outputs) == 1:
-            return _sunk(node, operands, readers)
-        return None
+        move = plan.moves.get(node)
+        return None if move is None else _sunk(node, operands, move, transpose)
 
     return graph.rewrite(rewrite)
 
 
-def _merged(node: Node, operands: tuple[Operand | None, ...]) -> list[Operand | None] | None:
-    x, perm = operands[0], _perm(node)
+def is_transpose(node: Node | None) -> bool:
+    """Whether a node is a Transpose whose perm is known."""
+    return node is not None and node.op.name == "Transpose" and not node.op.domain and perm_of(node) is not None
+
+
+def perm_of(node: Node) -> Perm | None:
+    """The perm of a Transpose."""
+    perm = node.attributes.get("perm")
+    if isinstance(perm, tuple):
+        return perm
+    shape = shape_of(node.inputs[0])
+    return None if shape is None else tuple(reversed(range(len(shape))))
+
+
+def _transposed(x: Operand | None) -> tuple[Operand, Perm] | None:
+    """What `x` is the transpose of, and how."""
+    node = x.node if isinstance(x, SymbolicTensor) else None
+    if node is None or not is_transpose(node):
+        return None
+    perm, source = perm_of(node), node.inputs[0]
+    return None if perm is None or source is None else (source, perm)
+
+
+def _is_still(perm: Perm) -> bool:
+    return perm == tuple(range(len(perm)))
+
+
+def _merged(node: Node, operands: tuple[Operand | None, ...]) -> Results:
+    x, perm = operands[0], perm_of(node)
     if x is None or perm is None:
         return None
     inner = _transposed(x)
     if inner is not None:
         x, first = inner
         perm = tuple(first[axis] for axis in perm)
-    if perm == tuple(range(len(perm))):
+    if _is_still(perm):
         return [x]
     return None if inner is None else [apply_op(node.op, x, perm=perm)]
 
 
-def _sunk(node: Node, operands: tuple[Operand | None, ...], readers: Readers) -> list[Operand | None] | None:
-    found = [None if x is None else _transposed(x) for x in operands]
-    perms = {inner[1] for inner in found if inner is not None}
-    if len(perms) != 1:
-        return None
-    (perm,) = perms
-    for x, old, inner in zip(operands, node.inputs, found, strict=True):
-        if inner is not None:
-            if old is None or any(reader is not node for reader in readers.get(old, ())):
-                return None
-        elif x is not None and (not isinstance(x, Tensor) or x.ndim > len(perm)):
-            return None
-    bare = tuple(_untransposed(x, perm) if inner is None else inner[0]
-                 for x, inner in zip(operands, found, strict=True))
-    moved = copy_node(node, bare).outputs[0]
-    assert moved is not None
-    moved.hint = None
-    return [apply_op("Transpose", moved, perm=perm)]
+def _sunk(node: Node, operands: tuple[Operand | None, ...], move: Moved, transpose: Op) -> Results:
+    inputs: list[Operand | None] = []
+    for place, x in enumerate(operands):
+        found = _transposed(x)
+        if place in move.inputs:
+            inputs.append(move.inputs[place])
+        elif place in move.turned:
+            inputs.append(apply_op(transpose, x, perm=inverse(move.perm)))
+        elif found is not None and shape_of(x):
+            inputs.append(found[0])
+        else:
+            inputs.append(x)
+    inputs += [move.inputs[place] for place in sorted(move.inputs) if place >= len(operands)]
+    made = apply_op(node.op, *inputs, outputs=len(node.outputs), **move.attributes)
+    results = made if isinstance(made, tuple) else (made,)
+    if _is_still(move.perm):
+        return list(results)
+    return [apply_op(transpose, y, perm=move.perm) for y in results]
 
 
-def _transposed(x: Operand) -> tuple[Operand, tuple[int, ...]] | None:
-    """What `x` is the transpose of, and how."""
-    if not isinstance(x, SymbolicTensor) or x.node is None or x.node.op.name != "Transpose" or x.node.op.domain:
-        return None
-    perm, source = _perm(x.node), x.node.inputs[0]
-    return None if perm is None or source is None else (source, perm)
+class _Plan:
+    """Which nodes are to work before the transposes of their inputs: those where it leaves no more transposes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.readers = readers_of(graph)
+        self.perms: dict[Operand, Perm] = {}
+        self.moves: dict[Node, Moved] = {}
+        known, parents = Layouts(self.perms, self._turns(graph)), dict[Node, Node]()
+        for node in graph.nodes:
+            y = node.outputs[0] if node.outputs else None
+            perm = perm_of(node) if is_transpose(node) else None
+            if perm is not None and y is not None:
+                if not _is_still(perm) and node.inputs[0] not in self.perms:  # two in a row are first merged
+                    self.perms[y] = perm
+                continue
+            move = moved(node, known)
+            if move is None or any(x is None for x in node.outputs):
+                continue
+            self.moves[node] = move
+            if not _is_still(move.perm):
+                self.perms.update({x: move.perm for x in node.outputs if x is not None})
+        for nodes in _groups(self.moves, self.perms, parents):
+            self._settle(nodes)
+
+    def _turns(self, graph: Graph) -> dict[Operand, set[Perm]]:
+        """The transposes that stay, because somebody else reads them, by what they are of."""
+        found: dict[Operand, set[Perm]] = {}
+        for node in graph.nodes:
+            x, perm = node.inputs[0] if node.inputs else None, perm_of(node) if is_transpose(node) else None
+            if x is not None and perm is not None and not all(map(_could_move, self._readers(node.outputs[0]))):
+                found.setdefault(x, set()).add(perm)
+        return found
+
+    def _settle(self, nodes: list[Node]) -> None:
+        """Keep of nodes that hang together those that pay."""
+        for worth in (1, 0):
+            self._trim(nodes, worth)
+            nodes = [node for node in nodes if node in self.moves]
+            sources, gain = self._balance(nodes)
+            if gain > 0 or (gain == 0 and sources):
+                return
+        for node in nodes:
+            del self.moves[node]
+
+    def _trim(self, nodes: list[Node], worth: int) -> None:
+        """Leave nodes at the end where they are, if that saves `worth` transposes or more."""
+        waiting = list(nodes)
+        while waiting:
+            node = waiting.pop()
+            if node not in self.moves or any(r in self.moves for x in node.outputs for r in self._readers(x)):
+                continue
+            saved = sum(self._needed(x) - self._ended(x) for x in node.outputs)
+            move = self.moves.pop(node)
+            inputs = dict.fromkeys(x for x in node.inputs if x is not None and x in self.perms)
+            saved -= sum(self._costs_more(x, node) for x in inputs)
+            if saved < worth:
+                self.moves[node] = move
+                continue
+            waiting.extend(x.node for x in inputs if isinstance(x, SymbolicTensor) and x.node is not None)
+
+    def _costs_more(self, x: Operand, node: Node) -> bool:
+        """Whether a transposed value has to be there now that `node` reads it, and had not before."""
+        others = (r for r in self._readers(x) if r is not node)
+        return all(self._takes_bare(r) for r in others)
+
+    def _takes_bare(self, reader: Node | None) -> bool:
+        return reader is not None and (reader in self.moves or is_transpose(reader))
+
+    def _readers(self, x: Operand | None) -> Iterable[Node | None]:
+        return () if x is None else self.readers.get(x, ())
+
+    def _needed(self, x: Operand | None) -> bool:
+        """Whether a value that a moved node makes must be transposed for others."""
+        return x in self.perms and any(not self._takes_bare(r) for r in self._readers(x))
+
+    def _ended(self, x: Operand | None) -> int:
+        """How many transposes go because they undo that of a value that a moved node makes."""
+        if x is None or x not in self.perms:
+            return 0
+        back = inverse(self.perms[x])
+        return sum(r is not None and is_transpose(r) and perm_of(r) == back for r in self._readers(x))
+
+    def _balance(self, nodes: list[Node]) -> tuple[int, int]:
+        """How many transposes before these nodes go, and how many fewer there are in all."""
+        inputs = dict.fromkeys(x for node in nodes for x in node.inputs if x is not None and x in self.perms)
+        sources = sum(isinstance(x, SymbolicTensor) and is_transpose(x.node) and all(
+            self._takes_bare(r) for r in self._readers(x)) for x in inputs)
+        outputs = [x for node in nodes for x in node.outputs]
+        return sources, sources + sum(self._ended(x) - self._needed(x) for x in outputs)
 
 
-def _perm(node: Node) -> tuple[int, ...] | None:
-    perm = node.attributes.get("perm")
-    if isinstance(perm, tuple):
-        return perm
-    x = node.inputs[0]
-    if x is None or not isinstance(x.type, TensorType) or x.type.shape is None:
-        return None
-    return tuple(reversed(range(len(x.type.shape))))
+def _could_move(reader: Node | None) -> bool:
+    return reader is not None and (is_transpose(reader) or has_rule(reader))
 
 
-def _untransposed(x: Operand | None, perm: tuple[int, ...]) -> Operand | None:
-    """A constant so laid out that it broadcasts with a tensor before its transposition by `perm` as it did after."""
-    if not isinstance(x, Tensor) or x.ndim == 0:
-        return x
-    array = x.numpy().reshape((1,) * (len(perm) - x.ndim) + x.numpy().shape)
-    laid_out = array.transpose([perm.index(axis) for axis in range(len(perm))])
-    return Tensor(np.ascontiguousarray(laid_out))
+def _groups(moves: Mapping[Node, Moved], perms: Mapping[Operand, Perm], parents: dict[Node, Node]) -> list[list[Node]]:
+    """Nodes that share a transposed value, directly or through others."""
+    def root(node: Node) -> Node:
+        while parents.setdefault(node, node) is not node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+    for node in moves:
+        for x in node.inputs:
+            if x is not None and x in perms and isinstance(x, SymbolicTensor) and x.node is not None:
+                parents[root(node)] = root(x.node)
+    groups: dict[Node, list[Node]] = {}
+    for node in moves:
+        groups.setdefault(root(node), []).append(node)
+    return list(groups.values())

@@ -13,13 +13,13 @@ from symgraph.passes.extent import ONE, ZERO, Extent, Numbers, Shape, only, prod
 from symgraph.passes.traits import BROADCASTING, ELEMENTWISE
 
 if TYPE_CHECKING:
-    from symgraph.passes.extents import Extents
+    from symgraph.passes.known_shapes import KnownShapes
 
 Partial = tuple[Extent | None, ...]
-ShapeRule = Callable[["Extents", Node], Partial | None]
+ShapeRule = Callable[["KnownShapes", Node], Partial | None]
 
 
-def _same(sizes: Extents, node: Node) -> Partial | None:
+def _same(sizes: KnownShapes, node: Node) -> Partial | None:
     return sizes.shape(node.inputs[0])
 
 
@@ -41,20 +41,20 @@ def _meet(a: Extent | None, b: Extent | None) -> Extent | None:
     return None
 
 
-def _broadcast(sizes: Extents, node: Node) -> Partial | None:
+def _broadcast(sizes: KnownShapes, node: Node) -> Partial | None:
     shapes = [sizes.shape(x) for x in node.inputs]
     known = [shape for shape in shapes if shape is not None]
     return broadcast(known) if len(known) == len(shapes) and known else None
 
 
-def _transpose(sizes: Extents, node: Node) -> Partial | None:
+def _transpose(sizes: KnownShapes, node: Node) -> Partial | None:
     shape = sizes.shape(node.inputs[0])
     if shape is None:
         return None
     return tuple(shape[axis] for axis in attribute(node, "perm", range(len(shape))[::-1]))
 
 
-def _concat(sizes: Extents, node: Node) -> Partial | None:
+def _concat(sizes: KnownShapes, node: Node) -> Partial | None:
     shapes = [shape for shape in map(sizes.shape, node.inputs) if shape is not None]
     if len(shapes) < len(node.inputs) or "axis" not in node.attributes:
         return None
@@ -63,7 +63,7 @@ def _concat(sizes: Extents, node: Node) -> Partial | None:
     return (*shapes[0][:axis], total, *shapes[0][axis + 1:])
 
 
-def _matmul(sizes: Extents, node: Node) -> Partial | None:
+def _matmul(sizes: KnownShapes, node: Node) -> Partial | None:
     a, b = map(sizes.shape, node.inputs)
     if a is None or b is None or len(a) < 2 or len(b) < 2:
         return None
@@ -71,14 +71,14 @@ def _matmul(sizes: Extents, node: Node) -> Partial | None:
     return (*stacked, a[-2], b[-1])
 
 
-def _gemm(sizes: Extents, node: Node) -> Partial | None:
+def _gemm(sizes: KnownShapes, node: Node) -> Partial | None:
     a, b = map(sizes.shape, node.inputs[:2])
     if a is None or b is None:
         return None
     return a[1 if attribute(node, "transA", 0) else 0], b[0 if attribute(node, "transB", 0) else 1]
 
 
-def _gather(sizes: Extents, node: Node) -> Partial | None:
+def _gather(sizes: KnownShapes, node: Node) -> Partial | None:
     x, indices = map(sizes.shape, node.inputs)
     if x is None or indices is None:
         return None
@@ -86,7 +86,7 @@ def _gather(sizes: Extents, node: Node) -> Partial | None:
     return (*x[:axis], *indices, *x[axis + 1:])
 
 
-def _reshape(sizes: Extents, node: Node) -> Partial | None:
+def _reshape(sizes: KnownShapes, node: Node) -> Partial | None:
     if len(node.inputs) < 2:
         return None
     target, given = sizes.known(node.inputs[1]), sizes.shape(node.inputs[0])
@@ -121,19 +121,19 @@ def _reshaped(target: Numbers, given: Shape) -> Partial:
     return tuple(dims)
 
 
-def _expand(sizes: Extents, node: Node) -> Partial | None:
+def _expand(sizes: KnownShapes, node: Node) -> Partial | None:
     shape, target = sizes.shape(node.inputs[0]), sizes.known(node.inputs[1])
     if shape is None or target is None or any(n is None for n in target):
         return None
     return broadcast([shape, tuple(target)])
 
 
-def _filled(sizes: Extents, node: Node) -> Partial | None:
+def _filled(sizes: KnownShapes, node: Node) -> Partial | None:
     target = sizes.known(node.inputs[0])
     return None if target is None else tuple(target)
 
 
-def _unsqueeze(sizes: Extents, node: Node) -> Partial | None:
+def _unsqueeze(sizes: KnownShapes, node: Node) -> Partial | None:
     shape, axes = sizes.shape(node.inputs[0]), axes_of(node, 1)
     if shape is None or axes is None:
         return None
@@ -142,7 +142,7 @@ def _unsqueeze(sizes: Extents, node: Node) -> Partial | None:
     return tuple(ONE if axis in added else next(old) for axis in range(rank))
 
 
-def _flatten(sizes: Extents, node: Node) -> Partial | None:
+def _flatten(sizes: KnownShapes, node: Node) -> Partial | None:
     shape = sizes.shape(node.inputs[0])
     if shape is None:
         return None
@@ -150,7 +150,7 @@ def _flatten(sizes: Extents, node: Node) -> Partial | None:
     return product(shape[:axis]), product(shape[axis:])
 
 
-def _squeeze(sizes: Extents, node: Node) -> Partial | None:
+def _squeeze(sizes: KnownShapes, node: Node) -> Partial | None:
     shape, axes = sizes.shape(node.inputs[0]), axes_of(node, 1)
     if shape is None or not axes:
         return None
@@ -158,7 +158,7 @@ def _squeeze(sizes: Extents, node: Node) -> Partial | None:
     return tuple(d for axis, d in enumerate(shape) if axis not in gone)
 
 
-def _reduced(sizes: Extents, node: Node) -> Partial | None:
+def _reduced(sizes: KnownShapes, node: Node) -> Partial | None:
     shape, axes = sizes.shape(node.inputs[0]), axes_of(node, 1)
     if shape is None or not axes:
         return None
@@ -166,7 +166,7 @@ def _reduced(sizes: Extents, node: Node) -> Partial | None:
     return tuple(ONE if axis in gone else d for axis, d in enumerate(shape) if keeps or axis not in gone)
 
 
-def _split(sizes: Extents, node: Node) -> Partial | None:
+def _split(sizes: KnownShapes, node: Node) -> Partial | None:
     shape = sizes.shape(node.inputs[0])
     if shape is None:
         return None
@@ -174,7 +174,7 @@ def _split(sizes: Extents, node: Node) -> Partial | None:
     return tuple(None if i == axis else d for i, d in enumerate(shape))
 
 
-def _sliced(sizes: Extents, node: Node) -> Partial | None:
+def _sliced(sizes: KnownShapes, node: Node) -> Partial | None:
     shape, axes = sizes.shape(node.inputs[0]), axes_of(node, 3)
     if shape is None or not axes:
         return None
@@ -203,7 +203,7 @@ def _cut(dim: Extent, start: Extent | None, end: Extent | None, limits: Mapping[
     return size if is_inside and start.is_size and size.is_size else None
 
 
-def _counted(sizes: Extents, node: Node) -> Partial | None:
+def _counted(sizes: KnownShapes, node: Node) -> Partial | None:
     start, end, step = (only(sizes.known(x)) for x in node.inputs)
     if start is None or end is None or step != ONE:
         return None

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
-from symgraph.core.graph import Graph, copy_node, node_graphs
+from symgraph.core.graph import Graph, copy_node
 from symgraph.core.inference import freeze_attributes
-from symgraph.core.tensor import Node, Operand
+from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
+
+Outputs = tuple[Operand | None, ...]
+
+MAX_BYTES = 1 << 16
+"""Larger constants are the same only where they are the same object."""
 
 
 def share_common_subexpressions(graph: Graph) -> Graph:
     """f(x) … f(x) -> one f(x), for deterministic ops with equal attributes and operands.
 
+    What a body of If, Loop or Scan computes and the graph around it has computed before, the body reads from there.
     Constants are equal when dtype, shape and bytes are: 0.0 is not -0.0, 1 is not 1.0.
     """
-    known: dict[Hashable, tuple[Operand | None, ...]] = {}
+    known: dict[Hashable, Outputs] = {}
 
-    def share(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
-        if not node.op.is_deterministic or any(True for _ in node_graphs(node)):
+    def share(node: Node, operands: Outputs) -> Outputs | None:
+        if node.subgraphs():
+            return _with_bodies(node, operands, known)
+        if not node.op.is_deterministic or node.body is not None:
             return None
-        present = tuple(x is not None for x in node.outputs)
-        key = (node.op, tuple(map(_identity, operands)), present, freeze_attributes(node.attributes))
+        key = _key(node, operands)
         found = known.get(key)
         if found is not None:
             return found
@@ -32,6 +39,12 @@ def share_common_subexpressions(graph: Graph) -> Graph:
     return graph.rewrite(share)
 
 
+def _key(node: Node, operands: Outputs) -> Hashable:
+    """What is equal for nodes that compute the same."""
+    present = tuple(x is not None for x in node.outputs)
+    return node.op, tuple(map(_identity, operands)), present, freeze_attributes(node.attributes)
+
+
 def _identity(x: Operand | None) -> Hashable:
     """What makes an operand the same as another: a constant its content, everything else itself."""
     if not isinstance(x, Tensor) or x.nbytes > MAX_BYTES:
@@ -40,5 +53,52 @@ def _identity(x: Operand | None) -> Hashable:
     return x.dtype, array.shape, tuple(array.flat) if array.dtype == object else array.tobytes()
 
 
-MAX_BYTES = 1 << 16
-"""Larger constants are the same only where they are the same object."""
+def _with_bodies(node: Node, operands: Outputs, known: Mapping[Hashable, Outputs]) -> Outputs | None:
+    """The node whose bodies compute nothing that is `known` around it, and nothing twice."""
+    graphs = [(name, value) for name, value in node.attributes.items() if isinstance(value, Graph)]
+    count = len(node.inputs)
+    captures = [x for x in operands[count:] if x is not None]
+    if len(graphs) < len(node.subgraphs()) or len(captures) < len(node.captures):
+        return None
+    found = [_known_outside(graph, captures, known) for _, graph in graphs]
+    added = list(dict.fromkeys(outer for values in found for outer in values.values()))
+    bodies: dict[str, Graph] = {}
+    for (name, graph), values in zip(graphs, found, strict=True):
+        symbols = {outer: _standing_for(outer) for outer in added}
+        wider = graph if not added else Graph(
+            graph.inputs, graph.outputs, captures=(*graph.captures, *symbols.values()), name=graph.name,
+            opsets=graph.opsets, metadata=graph.metadata)
+        replaced: dict[Operand, Operand] = {inner: symbols[outer] for inner, outer in values.items()}
+        read = wider.rewrite(lambda inner, given: None, replaced) if replaced else wider
+        bodies[name] = share_common_subexpressions(read)
+    if all(bodies[name] is graph for name, graph in graphs):
+        return None
+    copy = Node(node.op, operands[:count], {**node.attributes, **bodies},
+                tuple(None if x is None else x.type for x in node.outputs), captures=(*captures, *added),
+                absent=node.absent, name=node.name, layer=node.layer, source=node.source)
+    for old, new in zip(node.outputs, copy.outputs, strict=True):
+        if old is not None and new is not None:
+            new.hint, new.call = old.hint, old.call
+    return copy.outputs
+
+
+def _known_outside(body: Graph, captures: list[Operand], known: Mapping[Hashable, Outputs]) -> dict[Operand, Operand]:
+    """Which values of a body are values of the graph around it: those that body computes of captured ones alone."""
+    outer: dict[Operand, Operand] = dict(zip(body.captures, captures, strict=True))
+    found: dict[Operand, Operand] = {}
+    for node in body.nodes:
+        symbols = [x for x in node.operands if isinstance(x, SymbolicTensor)]
+        if not symbols or any(x not in outer for x in symbols) or node.subgraphs():
+            continue
+        operands = tuple(None if x is None else outer.get(x, x) for x in node.operands)
+        for inner, value in zip(node.outputs, known.get(_key(node, operands), ()), strict=False):
+            if inner is not None and isinstance(value, SymbolicTensor):
+                outer[inner] = found[inner] = value
+    return found
+
+
+def _standing_for(outer: Operand) -> SymbolicTensor:
+    """The symbol by which a body knows a value of the graph around it."""
+    symbol = SymbolicTensor(outer.type, name=outer.name if isinstance(outer, SymbolicTensor) else None)
+    symbol.data = outer.data if isinstance(outer, SymbolicTensor) else None
+    return symbol

@@ -14,6 +14,9 @@ from symgraph.runtime.files import Limits
 from symgraph.runtime.ort import CPU, onnxruntime, session_options
 from symgraph.runtime.parsed import attribute_graphs, describe_node
 
+IMPLIED = {"com.microsoft": 1}
+"""Domains that files use without declaring an opset: ONNX Runtime's own has but one."""
+
 FunctionKey = tuple[str, str, str]
 """Domain, name and overload."""
 
@@ -98,8 +101,10 @@ def walk_protos(nodes: Iterable[NodeProto], limits: Limits, who: str) -> Iterato
 
 
 def check_operators(model: ModelProto, opsets: Mapping[str, int], domains: Sequence[str], limits: Limits, who: str,
-                    ) -> None:
+                    ) -> dict[str, int]:
     """See that every operator is known, in the opset where it stands.
+
+    Returns the opsets, with those that need no declaration where they are used.
 
     Errors: one `UnsupportedOpError` that lists all that are not: operator, domain, opset and a node.
     """
@@ -112,7 +117,7 @@ def check_operators(model: ModelProto, opsets: Mapping[str, int], domains: Seque
     for nodes, versions in places:
         for node in walk_protos(nodes, limits, who):
             domain = canonical_domain(node.domain)
-            key = (domain, node.op_type, versions.get(domain, 0))
+            key = (domain, node.op_type, versions.get(domain, IMPLIED.get(domain, 0)))
             if key in fine or key in wrong or function_key(node) in functions:
                 continue
             reason = _objection(key, allowed)
@@ -124,6 +129,7 @@ def check_operators(model: ModelProto, opsets: Mapping[str, int], domains: Seque
     if wrong:
         count = f"{len(wrong)} operators" if len(wrong) > 1 else "an operator"
         raise UnsupportedOpError(f"{who}: {count} that cannot be loaded: {'; '.join(wrong.values())}")
+    return {**{domain: opset for domain, _, opset in fine if domain in IMPLIED}, **opsets}
 
 
 def _objection(key: tuple[str, str, int], allowed: set[str]) -> str | None:
@@ -139,6 +145,8 @@ def _objection(key: tuple[str, str, int], allowed: set[str]) -> str | None:
         op = find_op(name, domain, opset)
     except UnsupportedOpError as error:
         return str(error)
+    if op.library is not None and op.may_hold_graphs:
+        return "it holds graphs that it calls in a way of its own"
     return "it was withdrawn in this opset" if is_deprecated(op) else None
 
 

@@ -238,9 +238,11 @@ def _reference_kernel(op: Op, operands: Operands, graph: Graph) -> Kernel:
     """Run by `onnx.reference`: said once per op and dtypes, and counted."""
     from onnx.reference import ReferenceEvaluator
 
+    from symgraph.runtime.reference_ops import REPLACED
+
     name = describe_kernel(op, operands)
     try:
-        evaluator = ReferenceEvaluator(to_model(graph, allow_newer=True).model)
+        evaluator = ReferenceEvaluator(to_model(graph, allow_newer=True).model, new_ops=REPLACED)
     except Exception as error:
         raise describe_misfit(op, operands, f"neither ONNX Runtime nor onnx.reference runs it on these dtypes "
                                             f"({failure_reason(error)})") from None

@@ -70,7 +70,8 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+        known = {FileNotFoundError: "no such file", IsADirectoryError: "a directory", PermissionError: "may not be read"}
+        reason = known.get(type(error), str(error))
         raise FormatError(f"{path}: {reason}, expected an ONNX model") from None
 
 

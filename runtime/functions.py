@@ -15,7 +15,7 @@ from symgraph.core.errors import SymgraphError
 from symgraph.core.graph import Graph
 from symgraph.core.inference import attribute_to_proto, freeze, infer_types
 from symgraph.core.memory import program_constants
-from symgraph.core.op import Op, find_op
+from symgraph.core.op import Op, default_opset, find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import type_to_proto
 from symgraph.core.value import Array, Tensor
@@ -54,8 +54,18 @@ def expand_function(op: Op, node: Node, inputs: tuple[Operand | None, ...],
     return None
 
 
+def definition_of(node: Node) -> Graph | None:
+    """ONNX's own definition of a node's op, as a graph from the inputs that are there to the outputs."""
+    if node.op.schema is None:
+        return None
+    return expand_function(node.op, node, node.inputs, {"": max(node.op.version, default_opset("")), **(
+        {node.op.domain: node.op.version} if node.op.domain else {})})
+
+
 def _schemas(op: Op) -> list[Any]:
     assert op.schema is not None
+    if op.library is not None:
+        return []
     newest: Any = defs.get_schema(op.name, domain=op.domain)
     is_same = (set(newest.attributes) == set(op.schema.attributes)
                and [p.name for p in newest.inputs] == [p.name for p in op.schema.inputs])
@@ -72,7 +82,7 @@ def _definition(schema: Any, op: Op, node: Node, inputs: tuple[Operand | None, .
         function.ParseFromString(schema.get_function_with_opset_version(max(versions)))
         return function
     versions = [v for v in schema.context_dependent_function_opset_versions if v <= opset]
-    if not schema.has_context_dependent_function or not versions:
+    if not schema.has_context_dependent_function or not versions or any(True for _ in node.subgraphs()):
         return None
     proto = NodeProto(op_type=op.name, domain=op.domain, output=[f"o{i}" for i, _ in enumerate(node.outputs)],
                       input=["" if x is None else f"i{i}" for i, x in enumerate(inputs)])

@@ -12,7 +12,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from symgraph.core.apply import placeholder
 from symgraph.core.errors import DtypeError, FormatError, GraphError, LimitError, OpError, UnsupportedOpError
 from symgraph.core.graph import Graph
-from symgraph.core.inference import freeze_attributes, propagate_data
+from symgraph.core.inference import freeze_attributes, infer_types, propagate_data
 from symgraph.core.op import Op, canonical_domain, find_op, intern_op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType, as_dtype, is_floating, type_from_proto
@@ -36,17 +36,20 @@ from symgraph.runtime.tensors import read_sparse, read_tensor
 _SHAPE_LIKE = {"Resize": (1, 2), "Upsample": (1,)}
 """Operators with float inputs that say a shape, so that they are constants and no weights."""
 
+DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
+"""The standard operators, those for classical models, and ONNX Runtime's own."""
+
 _NO_ATTRIBUTES: Mapping[str, object] = MappingProxyType({})
 
 
 def load_graph(
-        source: Source, *, trainable: bool = False, limits: Limits | None = None, domains: Sequence[str] = ("",),
+        source: Source, *, trainable: bool = False, limits: Limits | None = None, domains: Sequence[str] = DOMAINS,
         allow_hardlinks: bool = False) -> Graph:
     """The graph in an ONNX file, in its bytes, or in a `ModelProto`.
 
     Float initializers become variables (`trainable` or not) under their names, all others constants. Every
     value keeps its name: `graph.find(name)`. External data is mapped and read when it is used. Operators of
-    other `domains` than the standard one are loaded only where they are asked for.
+    other `domains` than ONNX's and ONNX Runtime's are not loaded.
 
     Errors: `FormatError` for what is not a sound ONNX file, `GraphError` for names and cycles,
     `UnsupportedOpError` listing all unknown operators, `DtypeError`, `LimitError`, and `UnsafeModelError` for
@@ -56,7 +59,7 @@ def load_graph(
     model, path, who = read_model(source, limits)
     try:
         opsets = check_versions(model, who)
-        check_operators(model, opsets, domains, limits, who)
+        opsets = check_operators(model, opsets, domains, limits, who)
         check_functions(model, limits, who)
         reader = _Reader(model, opsets, ExternalFiles(path, who, allow_hardlinks), limits, trainable)
         return reader.model_graph()
@@ -190,8 +193,10 @@ class _Reader:
         if node.graphs:
             graphs, captures = self._subgraphs(node, env, opsets)
             attributes = {**attributes, **graphs}
-        made = self._node(op, proto, inputs, attributes, [self._type(n, parsed) if n else None for n in proto.output],
-                          captures=captures)
+        types = [self._type(n, parsed) if n else None for n in proto.output]
+        if not node.graphs and any(name and not _is_known(t) for name, t in zip(proto.output, types, strict=True)):
+            types = _inferred(op, inputs, attributes, types)
+        made = self._node(op, proto, inputs, attributes, types, captures=captures)
         first = made.outputs[0] if made.outputs else None
         if first is not None and not node.graphs and opsets[domain] >= 13:
             first.data = propagate_data(op, inputs, attributes)
@@ -292,6 +297,22 @@ class _Reader:
         domain = canonical_domain(function.domain)
         op = intern_op(function.name, domain, max(opsets.get(domain, 1), 1), None)
         return self._node(op, proto, inputs, attributes, [x.type for x in body.outputs], body=body).outputs
+
+
+def _is_known(value_type: ValueType | None) -> bool:
+    return value_type is not None and not (isinstance(value_type, TensorType) and value_type.shape is None)
+
+
+def _inferred(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, object],
+              declared: list[ValueType | None]) -> list[ValueType | None]:
+    """The types of outputs, where the file and ONNX's inference of it as a whole say nothing: behind other libraries'
+    operators."""
+    try:
+        found = infer_types(op, inputs, attributes, len(declared))
+    except OpError:  # it will fail when it is run, as it would have without symgraph
+        return declared
+    return [t if _is_known(t) or new is None or (t is not None and not _is_known(new)) else new
+            for t, new in zip(declared, found, strict=True)]
 
 
 def _constant_array(name: str, value: object) -> np.ndarray[Any, Any]:

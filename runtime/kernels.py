@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 
 from symgraph.core.op import Op, canonical_domain
-from symgraph.core.types import ELEM_TYPES, OptionalType, SequenceType, TensorType, ValueType
+from symgraph.core.types import ELEM_TYPES, MapType, OptionalType, SequenceType, TensorType, ValueType
 from symgraph.runtime.ort import CPU, onnxruntime
 
 Kernel = tuple[int, int, Mapping[str, frozenset[str]]]
@@ -32,6 +32,9 @@ def type_name(value_type: ValueType | None) -> str:
             return f"seq({type_name(element)})" if element is not None else ""
         case OptionalType(element):
             return f"optional({type_name(element)})" if element is not None else ""
+        case MapType(key, value):
+            inner = type_name(value)
+            return inner and f"map({tensor_name(key)[len('tensor('):-1]},{inner})"
     return ""
 
 

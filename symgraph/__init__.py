@@ -8,11 +8,14 @@
 """
 
 from symgraph import layers, models, ops, passes, runtime
+from symgraph.autodiff import *
+from symgraph.autodiff import __all__ as _autodiff
 from symgraph.core.apply import symbol
 from symgraph.core.errors import (
     DisposedError,
     DtypeError,
     FormatError,
+    GradientError,
     GraphError,
     LayerError,
     LimitError,
@@ -37,16 +40,16 @@ from symgraph.ops import *
 from symgraph.ops import random_numbers as random
 from symgraph.runtime.devices import config, device
 from symgraph.runtime.profile import profile, time
-from symgraph.training import Model, Sequential, function, load_onnx
+from symgraph.training import Model, Sequential, function, load_onnx, losses
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "DisposedError", "DtypeError", "FormatError", "Graph", "GraphError", "Input", "Layer", "LayerError", "LimitError",
-    "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError", "ResourceError", "RunError", "Sequential",
+    "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input", "Layer", "LayerError",
+    "LimitError", "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError", "ResourceError", "RunError", "Sequential",
     "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor", "UnsafeModelError", "UnsupportedOpError", "Variable",
     "activations", "clear_session", "config", "device", "dispose", "function", "initializers", "keep", "layers",
-    "load_onnx", "memory", "models", "ops", "passes", "profile", "random", "runtime", "symbol", "tensor", "tidy",
+    "load_onnx", "losses", "memory", "models", "ops", "passes", "profile", "random", "runtime", "symbol", "tensor", "tidy",
     "time",
 ]
-__all__ += ops.__all__
+__all__ += [*_autodiff, *ops.__all__]

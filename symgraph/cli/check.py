@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from onnx import NodeProto
 
 from symgraph.cli.sizes import add_sizes, parse_sizes
-from symgraph.core.errors import GraphError, RunError, ShapeError, SymgraphError
+from symgraph.core.errors import FormatError, GraphError, RunError, ShapeError, SymgraphError
 from symgraph.core.types import Dim, TensorType, ValueType, is_integer, numpy_dtype, type_from_proto
 from symgraph.runtime.files import Limits, read_model
 from symgraph.runtime.ort import failure_reason, onnxruntime, session_options
@@ -70,6 +71,7 @@ def add_command(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--rtol", type=float, default=1e-4, help="relative tolerance (1e-4)")
     parser.add_argument("--atol", type=float, default=1e-5, help="absolute tolerance (1e-5)")
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (0)")
+    parser.add_argument("--inputs", metavar="FILE.npz", help="values for the inputs by name, in place of random ones")
     add_sizes(parser)
     parser.set_defaults(run=run)
 
@@ -77,9 +79,12 @@ def add_command(commands: argparse._SubParsersAction[Any]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare two files; 1 where they differ."""
     first, second = Subject(options.first), Subject(options.second)
-    feeds = random_inputs(first, second, parse_sizes(options.size), options.seed)
+    if options.inputs:
+        feeds, origin = stored_inputs(options.inputs, first), options.inputs
+    else:
+        feeds, origin = fitting_inputs(first, second, parse_sizes(options.size), options.seed), f"seed {options.seed}"
     shapes = ", ".join(f"{name} {x.dtype}{list(x.shape)}" for name, x in feeds.items())
-    print(f"inputs  {shapes or 'none'}; seed {options.seed}")
+    print(f"inputs  {shapes or 'none'}; {origin}")
     compared = compare(first, second, first.outputs, feeds, options.rtol, options.atol)
     for row in compared:
         print(f"{'same   ' if row.is_same else 'DIFFERS'} {row.name}: {row.text}")
@@ -90,25 +95,67 @@ def run(options: argparse.Namespace) -> int:
     return 1
 
 
-def random_inputs(first: Subject, second: Subject, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
-    """Random values for the inputs; a named dimension has one size everywhere.
+DEFAULT_SIZES = (1, 2, 8, 64, 512)
+"""What open dimensions are bound to, one after the other, until the first model runs."""
+
+
+def stored_inputs(path: str, model: Subject) -> dict[str, Array]:
+    """Values for the inputs from a NumPy file.
+
+    Errors: `FormatError` for what is no such file, `GraphError` naming the inputs that are not in it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise FormatError(f"{path}: no NumPy file of named arrays (.npz): {error}") from None
+    missing = [name for name in model.inputs if name not in arrays]
+    if missing:
+        raise GraphError(f"{path} has no values for {', '.join(missing)}; it has {', '.join(arrays) or 'none'}")
+    return {name: arrays[name] for name in model.inputs}
+
+
+def fitting_inputs(first: Subject, second: Subject, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
+    """Random inputs on which the first model runs: the sizes of open dimensions are tried.
+
+    Errors: as `random_inputs`; `RunError` where it runs on none.
+    """
+    feeds = random_inputs(first, second, sizes, seed)
+    smallest, reasons = feeds, list[str]()
+    for size in DEFAULT_SIZES:
+        feeds = random_inputs(first, second, sizes, seed, size)
+        if reasons and all(a.shape == b.shape for a, b in zip(feeds.values(), smallest.values(), strict=True)):
+            break
+        try:
+            first.run(first.outputs, feeds)
+            return feeds
+        except RunError as error:
+            reasons.append(str(error))
+    raise RunError(f"{reasons[0]}; no inputs were found on which it runs: give --size NAME=SIZE, or --inputs FILE.npz")
+
+
+def random_inputs(first: Subject, second: Subject, sizes: Mapping[str, int], seed: int, default: int = 1,
+                  ) -> dict[str, Array]:
+    """Random values for the inputs; a named dimension has one size everywhere, `default` where none is given.
 
     Errors: `GraphError` where inputs or outputs of the models differ in name, or an input in type; `ShapeError`
     for a size of a dimension that no input has.
     """
     for kind, a, b in (("input", list(first.inputs), list(second.inputs)), ("output", first.outputs, second.outputs)):
         if sorted(a) != sorted(b):
-            raise GraphError(f"the models have other {kind}s: {', '.join(a) or 'none'} and {', '.join(b) or 'none'}")
+            raise GraphError(f"the models have different {kind}s, so they cannot be compared: "
+                             f"A has {', '.join(a) or 'none'}; B has {', '.join(b) or 'none'}")
     both = [*first.inputs.values(), *second.inputs.values()]
     known = {d for t in both if isinstance(t, TensorType) for d in t.shape or () if isinstance(d, str)}
     for name in sizes:
         if name not in known:
             raise ShapeError(f"no input has a dimension {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
     rng = np.random.default_rng(seed)
-    return {name: _random(name, first.inputs[name], second.inputs[name], sizes, rng) for name in first.inputs}
+    return {name: _random(name, first.inputs[name], second.inputs[name], sizes, default, rng)
+            for name in first.inputs}
 
 
-def _random(name: str, a: ValueType | None, b: ValueType | None, sizes: Mapping[str, int],
+def _random(name: str, a: ValueType | None, b: ValueType | None, sizes: Mapping[str, int], default: int,
             rng: np.random.Generator) -> Array:
     misfit = f"input {name!r} is {a or 'of unknown type'} in one model and {b or 'of unknown type'} in the other"
     if not isinstance(a, TensorType) or not isinstance(b, TensorType) or a.shape is None or b.shape is None:
@@ -120,7 +167,7 @@ def _random(name: str, a: ValueType | None, b: ValueType | None, sizes: Mapping[
         known = {size for size in (_size(d, sizes) for d in dims) if size is not None}
         if len(known) > 1:
             raise GraphError(misfit)
-        shape.append(known.pop() if known else 1)
+        shape.append(known.pop() if known else default)
     if a.dtype == "bool":
         return rng.random(shape) < 0.5
     if a.dtype == "string":
@@ -144,7 +191,12 @@ def compare(first: Subject, second: Subject, names: Iterable[str], feeds: Mappin
 
 def _compare(name: str, a: Any, b: Any, rtol: float, atol: float) -> Comparison:
     if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
-        return Comparison(name, repr(a) == repr(b), "no tensor")
+        parts, others = _parts(a), _parts(b)
+        if len(parts) != len(others):
+            return Comparison(name, False, f"{len(parts)} arrays and {len(others)}")
+        rows = [_compare(name, x, y, rtol, atol) for x, y in zip(parts, others, strict=True)]
+        worst = next((row for row in rows if not row.is_same), None)
+        return worst or Comparison(name, True, f"a list, {len(rows)} arrays of which agree")
     kind = f"{a.dtype}{list(a.shape)}"
     if a.shape != b.shape or a.dtype != b.dtype:
         return Comparison(name, False, f"{kind} and {b.dtype}{list(b.shape)}")
@@ -163,6 +215,17 @@ def _compare(name: str, a: Any, b: Any, rtol: float, atol: float) -> Comparison:
     if not close.all():
         text += f"; {np.count_nonzero(~close):,} of {a.size:,} values are beyond the tolerance"
     return Comparison(name, bool(close.all()), text)
+
+
+def _parts(value: Any) -> list[Array]:
+    """The arrays in a sequence or a map."""
+    if isinstance(value, Mapping):
+        return [np.array(list(value)), *_parts(list(value.values()))]
+    if isinstance(value, list):
+        if value and all(isinstance(x, int | float | str) for x in value):
+            return [np.array(value)]
+        return [part for x in value for part in _parts(x)]
+    return [] if value is None else [np.asarray(value)]
 
 
 def first_difference(first: Subject, second: Subject, feeds: Mapping[str, Array], rtol: float, atol: float) -> str:

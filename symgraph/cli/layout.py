@@ -6,6 +6,7 @@ least squares under the order, which pooling of adjacent violators solves exactl
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from itertools import pairwise
 
 Key = Hashable
 
-COLUMN_GAP, ROW_GAP = 26.0, 44.0
+COLUMN_GAP, ROW_GAP, PART_GAP = 26.0, 44.0, 60.0
 SWEEPS = 12
 BEND_WEIGHT = 6.0
 """How much more a long edge wants to be straight than a box wants to be in the middle."""
@@ -38,18 +39,29 @@ class _Bend:
 
 
 def lay_out(boxes: Mapping[Key, tuple[float, float]], edges: Sequence[tuple[Key, Key]]) -> Layout:
-    """Place boxes, given as width and height in an order in which edges go forwards; parts that do not hang together
-    stand side by side."""
+    """Place boxes, given as width and height in an order in which edges go forwards.
+
+    Parts that do not hang together stand side by side, on as many shelves as make the whole about as wide as high.
+    """
+    parts = _parts(boxes, edges)
+    part_of = {x: number for number, part in enumerate(parts) for x in part}
+    own_edges: list[list[tuple[Key, Key]]] = [[] for _ in parts]
+    for edge in edges:
+        own_edges[part_of[edge[0]]].append(edge)
+    layouts = [_lay_out_part({x: boxes[x] for x in part}, own) for part, own in zip(parts, own_edges, strict=True)]
+    area = sum((x.width + PART_GAP) * (x.height + PART_GAP) for x in layouts)
+    limit = max([math.sqrt(area), *(x.width for x in layouts)])
     places: dict[Key, tuple[float, float]] = {}
     routes: dict[tuple[Key, Key], tuple[tuple[float, float], ...]] = {}
-    left = height = 0.0
-    for part in _parts(boxes, edges):
-        own = {x: boxes[x] for x in part}
-        layout = _lay_out_part(own, [edge for edge in edges if edge[0] in own])
-        places.update((x, (left + a, b)) for x, (a, b) in layout.places.items())
-        routes.update((edge, tuple((left + a, b) for a, b in route)) for edge, route in layout.routes.items())
-        left, height = left + layout.width + 2 * COLUMN_GAP, max(height, layout.height)
-    return Layout(places, routes, max(left - 2 * COLUMN_GAP, 0.0), height)
+    left = top = width = height = 0.0
+    for layout in layouts:
+        if left and left + layout.width > limit:
+            left, top = 0.0, height + PART_GAP
+        places.update((x, (left + a, top + b)) for x, (a, b) in layout.places.items())
+        routes.update((edge, tuple((left + a, top + b) for a, b in route)) for edge, route in layout.routes.items())
+        width, height = max(width, left + layout.width), max(height, top + layout.height)
+        left += layout.width + PART_GAP
+    return Layout(places, routes, width, height)
 
 
 def _parts(boxes: Mapping[Key, tuple[float, float]], edges: Sequence[tuple[Key, Key]]) -> list[list[Key]]:

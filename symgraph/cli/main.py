@@ -19,6 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (SymgraphError, OSError) as error:
-        print(f"symgraph {options.command}: {error}", file=sys.stderr)
-        return 1
+    except SymgraphError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+    print(f"symgraph {options.command}: {reason}", file=sys.stderr)
+    return 1

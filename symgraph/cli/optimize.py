@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from symgraph import passes
+from symgraph.cli.outputs import PAGES, check_picture, check_writable
 from symgraph.cli.plot import write_comparison
 from symgraph.cli.sizes import add_sizes, parse_sizes
 from symgraph.core.errors import SymgraphError
 from symgraph.core.graph import Graph
-from symgraph.passes.manager import Pass
+from symgraph.passes.cost import Cost, count
+from symgraph.passes.report import Report
+from symgraph.passes.verify import Pass
 from symgraph.runtime.exporter import save
 from symgraph.runtime.importer import load_graph
 
 TARGETS: dict[str, tuple[Pass, ...]] = {
     "inference": passes.INFERENCE, "portable": passes.PORTABLE, "onnxruntime": passes.ONNXRUNTIME,
     "training": passes.TRAINING}
-
-DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
 
 
 def add_command(commands: argparse._SubParsersAction[Any]) -> None:
@@ -42,27 +43,58 @@ def add_command(commands: argparse._SubParsersAction[Any]) -> None:
 def run(options: argparse.Namespace) -> None:
     """Optimise a file, and say in a line what came of it."""
     sizes = parse_sizes(options.size)
-    before = load_graph(options.input, domains=DOMAINS)
+    check_writable(options.output)
+    if options.picture:
+        check_picture(options.picture, PAGES)
+    before = load_graph(options.input)
+    cost_before = _cost(before, sizes) if options.report or sizes else None
+    old = Path(options.input).stat().st_size
     start = time.perf_counter()
     after, report = passes.optimize(before, TARGETS[options.target], verify=options.verify, report=True,
                                     reproducer=options.reproducer)
     seconds = time.perf_counter() - start
     save(after, options.output)
-    old, new = Path(options.input).stat().st_size, Path(options.output).stat().st_size
     proof = ", every pass proved" if options.verify else ""
     print(f"{options.output}: {len(before.nodes):,} nodes became {len(after.nodes):,}, "
-          f"{old:,} bytes became {new:,}, in {seconds:.2f} s{proof}")
-    if options.report:
-        print(f"\n{report}\n\nbefore  {_cost(before, sizes)}\nafter   {_cost(after, sizes)}")
+          f"{old:,} bytes became {Path(options.output).stat().st_size:,}, in {seconds:.2f} s{proof}")
+    if options.report and cost_before is not None:
+        print(f"\n{_changes(report)}\n\n{compare_costs(cost_before, _cost(after, sizes))}")
     if options.picture:
         write_comparison(before, after, options.picture)
         print(f"\n{options.picture}: the graph before and after")
 
 
-def _cost(graph: Graph, sizes: dict[str, int]) -> str:
+def _changes(report: Report) -> str:
+    """The passes that found something; of the others, how many they are."""
+    shown = tuple(row for row in report if row.removed or row.added)
+    rest = [row for row in report if not (row.removed or row.added)]
+    text = str(Report(shown, report.nodes_before, report.nodes_after))
+    spent = 1e3 * sum(row.seconds for row in rest)
+    return f"{text}\n{len(rest)} passes took no operator away and put none in, in {spent:.1f} ms" if rest else text
+
+
+def _cost(graph: Graph, sizes: dict[str, int]) -> Cost:
     """The cost where open dimensions that have no size are 1; where that does not fit, of what is known."""
     try:
-        counted = passes.cost(graph, sizes, default_size=1)
+        return passes.cost(graph, sizes, default_size=1)
     except SymgraphError:
-        counted = passes.cost(graph, sizes)
-    return counted.summary()
+        return passes.cost(graph, sizes)
+
+
+def compare_costs(before: Cost, after: Cost) -> str:
+    """A line for each of arithmetic, memory and weights, before and after."""
+    lines = [f"{'cost':<16} {'before':>12} {'after':>12}"]
+    for title, unit, old, new in (
+            ("nodes", "", len(before.rows), len(after.rows)), ("arithmetic", "FLOPs", before.flops, after.flops),
+            ("bytes read", "B", before.read, after.read), ("bytes written", "B", before.written, after.written),
+            ("peak memory", "B", before.peak, after.peak), ("parameters", "", before.parameters, after.parameters)):
+        shown = [f"{n:,}" if title == "nodes" else (count(n) + unit).strip() if n is not None else "unknown"
+                 for n in (old, new)]
+        change = f"{100 * (new - old) / old:+8.1f} %" if old and new is not None and new != old else ""
+        lines.append(f"{title:<16} {shown[0]:>12} {shown[1]:>12} {change}".rstrip())
+    unknown = [sum(row.flops is None for row in cost.rows) for cost in (before, after)]
+    if any(unknown):
+        known = [count(sum(row.flops for row in cost.rows if row.flops is not None)) for cost in (before, after)]
+        lines.append(f"without the {unknown[0]} and {unknown[1]} nodes of unknown arithmetic it is {known[0]}FLOPs "
+                     f"and {known[1]}FLOPs")
+    return "\n".join(lines)

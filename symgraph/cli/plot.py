@@ -9,16 +9,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from symgraph.cli.picture import KINDS, Picture, count_boxes, draw
+from symgraph.cli.outputs import PAGES, check_picture
+from symgraph.cli.picture import KINDS, Picture, count_boxes, draw, scope_of
 from symgraph.core.errors import GraphError
 from symgraph.core.graph import Graph
 from symgraph.core.tensor import Node, SymbolicTensor
 from symgraph.runtime.importer import load_graph
 
-DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
-
 MAX_BOXES = 600
 """More boxes than that are no picture any more."""
+
+MAX_COMPARED = 150
+"""Of larger graphs side by side, only what changed is drawn."""
 
 PAGE_STYLE = """
 body { font-family: "Inter", "Helvetica Neue", "DejaVu Sans", Arial, sans-serif; color: #1c2330; margin: 0;
@@ -48,12 +50,14 @@ def add_command(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Draw a file."""
-    graph = load_graph(options.file, domains=DOMAINS)
+    check_picture(options.output, (".svg", *PAGES))
+    graph = load_graph(options.file)
     nodes = _selected(graph, options.around, options.steps, options.first)
     count = count_boxes(graph, nodes, options.depth)
     if count > MAX_BOXES:
-        raise GraphError(f"{options.file} would be a picture of {count:,} boxes, which nobody can read; "
-                         f"give --depth 1, --around TENSOR or --first N (up to {MAX_BOXES})")
+        has_layers = options.depth is None and any(map(scope_of, graph.nodes))
+        raise GraphError(f"{options.file} would be a picture of {count:,} boxes, which nobody can read; give "
+                         f"{'--depth 1, ' if has_layers else ''}--around TENSOR or --first N (up to {MAX_BOXES})")
     picture = draw(graph, nodes, options.depth)
     shown = len(graph.nodes) if nodes is None else len(nodes)
     write_picture(picture, graph, options.output, f"{Path(options.file).name}", shown)
@@ -66,7 +70,6 @@ def write_picture(picture: Picture, graph: Graph, output: str, title: str, shown
     if output.lower().endswith(".svg"):
         Path(output).write_text(picture.svg, encoding="utf-8")
         return
-    _check_is_page(output)
     text = f"{shown:,} of {len(graph.nodes):,} nodes · {_operators(graph)}"
     Path(output).write_text(_page(title, text, f'<div class="scroll">{picture.svg}</div>'), encoding="utf-8")
 
@@ -74,14 +77,13 @@ def write_picture(picture: Picture, graph: Graph, output: str, title: str, shown
 def write_comparison(before: Graph, after: Graph, output: str) -> None:
     """Write an HTML page with two graphs side by side: red what went, green what came.
 
-    Graphs that are too large are drawn where they differ.
+    Graphs of more than `MAX_COMPARED` nodes are drawn where they differ.
     """
-    _check_is_page(output)
     kept = _lines(before) & _lines(after)
     sides = []
     for title, graph, style in (("before", before, "removed"), ("after", after, "added")):
         marked = {node: style for node in graph.nodes if _line(graph, node) not in kept}
-        nodes = _around(graph, marked, 1) if len(graph.nodes) > MAX_BOXES else None
+        nodes = _around(graph, marked, 1) if len(graph.nodes) > MAX_COMPARED else None
         is_large = nodes is not None and len(nodes) > MAX_BOXES
         if is_large:
             nodes = list(nodes or ())[:MAX_BOXES]
@@ -92,11 +94,6 @@ def write_comparison(before: Graph, after: Graph, output: str) -> None:
     text = "Red frames: nodes that went. Green frames: nodes that came. " + _difference(before, after)
     Path(output).write_text(_page(f"{before.name}, optimised", text, f'<div class="sides">{"".join(sides)}</div>'),
                             encoding="utf-8")
-
-
-def _check_is_page(output: str) -> None:
-    if not output.lower().endswith((".html", ".htm")):
-        raise GraphError(f"a picture is written as .svg or .html, not as {output!r}")
 
 
 def _selected(graph: Graph, around: str | None, steps: int, first: int | None) -> list[Node] | None:

@@ -14,6 +14,7 @@ import numpy as np
 from symgraph.core.errors import DtypeError, OpError
 from symgraph.core.inference import describe_misfit, infer_types, propagate_data
 from symgraph.core.op import Op, check_attributes, find_op
+from symgraph.core.recording import recorders
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType, as_dtype, as_shape
 from symgraph.core.value import Tensor, as_array, convert_array, scalar_fits
@@ -59,10 +60,13 @@ def apply_op(op: str | Op, *inputs: object, outputs: int | Sequence[bool] = 1, *
 
 def evaluate_op(op: Op, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any],
                 wanted: tuple[bool, ...]) -> tuple[Any, ...]:
-    """Run one op on values."""
+    """Run one op on values; tapes see it."""
     if not _EVALUATORS:
         raise OpError("nothing is registered that runs ops on values; import symgraph, not symgraph.core alone")
-    return _EVALUATORS[0](op, operands, attributes, wanted)
+    results = _EVALUATORS[0](op, operands, attributes, wanted)
+    for recorder in recorders():
+        recorder.record(op, operands, attributes, results)
+    return results
 
 
 def record(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any], wanted: tuple[bool, ...],

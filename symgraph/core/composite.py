@@ -14,7 +14,8 @@ from symgraph.core.errors import OpError
 from symgraph.core.graph import Graph
 from symgraph.core.inference import freeze_attributes
 from symgraph.core.memory import program_constants
-from symgraph.core.op import intern_op
+from symgraph.core.op import Op, intern_op
+from symgraph.core.recording import recorders, watched_by
 from symgraph.core.scope import tracing
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
@@ -47,12 +48,21 @@ def apply_composite(name: str, function: Callable[..., Any], *inputs: object, **
     if any(x is None for x in operands):
         raise OpError(f"{op}: a composite op takes no absent inputs")
     body = _body(name, function, operands, attributes, is_exact=is_symbolic)  # type: ignore[arg-type]
-    if is_symbolic:
-        node = Node(op, operands, MappingProxyType(attributes), tuple(x.type for x in body.outputs), body=body)
-        results: tuple[Any, ...] = node.outputs
-    else:
-        results = _EVALUATORS[0](body, operands)  # type: ignore[arg-type]
+    results = apply_body(op, body, operands, attributes)  # type: ignore[arg-type]
     return results[0] if len(results) == 1 else results
+
+
+def apply_body(op: Op, body: Graph, operands: tuple[Operand, ...], attributes: Mapping[str, Any] = MappingProxyType({}),
+               ) -> tuple[Any, ...]:
+    """Apply an op that `body`, a graph of as many inputs, defines: a node for symbols, a run for values."""
+    operands, is_symbolic = read_variables(operands)  # type: ignore[assignment]
+    if is_symbolic:
+        return Node(op, operands, MappingProxyType(attributes), tuple(x.type for x in body.outputs), body=body).outputs
+    with watched_by(()):  # where a kernel is missing the body runs op by op, which nobody is to see as well
+        results = _EVALUATORS[0](body, operands)
+    for recorder in recorders():
+        recorder.record(op, operands, attributes, results, body)
+    return results
 
 
 def _body(name: str, function: Callable[..., Any], operands: tuple[Operand, ...], attributes: Mapping[str, Any],

@@ -29,6 +29,10 @@ class GraphError(SymgraphError, ValueError):
     """A graph is not well formed, or a name asked for is not in it."""
 
 
+class GradientError(SymgraphError, ValueError):
+    """A gradient was asked for that does not exist, or of something it cannot be asked of."""
+
+
 class LayerError(SymgraphError, ValueError):
     """A layer or a model was given something it cannot take."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
+from operator import attrgetter, is_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from symgraph.core.apply import evaluate_op
 from symgraph.core.errors import GraphError, OpError, nearest
 from symgraph.core.inference import infer_types, known_data, propagate_data
 from symgraph.core.printing import format_graph
-from symgraph.core.scope import in_place_of
+from symgraph.core.scope import Places
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable, read_variables
@@ -36,7 +37,8 @@ class Graph:
 
     `captures` are symbols that stand for values of a surrounding graph, in the body of an If, Loop or Scan.
     `opsets` and `metadata` are kept from an imported file; `aside` are values of it that no output needs,
-    so that `find` knows them too.
+    so that `find` knows them too. `gradient` is the user's own gradient of a function: from those of the outputs to
+    those of the inputs.
 
     Errors: `GraphError` where an output needs a symbol that is not among the inputs.
 
@@ -53,7 +55,8 @@ class Graph:
             output_names: Iterable[str] | None = None, input_names: Iterable[str] | None = None,
             captures: Iterable[SymbolicTensor] = (), pinned: Mapping[str, Operand] | None = None, name: str = "graph",
             opsets: Mapping[str, int] | None = None, metadata: Mapping[str, str] | None = None,
-            aside: Mapping[str, Operand] | None = None) -> None:
+            aside: Mapping[str, Operand] | None = None,
+            gradient: Callable[..., Iterable[Operand | None]] | None = None) -> None:
         self.inputs = _symbols(inputs, "input")
         self.outputs = _operands(outputs)
         self.captures = tuple(captures)
@@ -62,6 +65,7 @@ class Graph:
         self.opsets = MappingProxyType(dict(opsets or {}))
         self.metadata = MappingProxyType(dict(metadata or {}))
         self.aside = MappingProxyType(dict(aside or {}))
+        self.gradient = gradient
         self.nodes: tuple[Node, ...] = _reachable(self._kept, (*self.inputs, *self.captures))
         self._given_inputs = None if input_names is None else tuple(input_names)
         self._given_outputs = None if output_names is None else tuple(output_names)
@@ -98,6 +102,31 @@ class Graph:
         return tuple(x for x in self.leaves if isinstance(x, Tensor))
 
     @cached_property
+    def readers(self) -> Mapping[Operand, list[Node | None]]:
+        """Who reads each value, once for each time; None stands for the graph itself, which returns or pins it."""
+        readers: dict[Operand, list[Node | None]] = {}
+        for node in self.nodes:
+            for x in node.operands:
+                if x is not None:
+                    readers.setdefault(x, []).append(node)
+        for x in self._kept:
+            readers.setdefault(x, []).append(None)
+        return MappingProxyType(readers)
+
+    @cached_property
+    def by_operator(self) -> Mapping[str, tuple[Node, ...]]:
+        """The nodes by the name of their operator, in order."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            found.setdefault(node.op.name, []).append(node)
+        return MappingProxyType({name: tuple(nodes) for name, nodes in found.items()})
+
+    @cached_property
+    def with_graphs(self) -> tuple[Node, ...]:
+        """The nodes that have graphs inside."""
+        return tuple(node for node in self.nodes if node_graphs(node))
+
+    @cached_property
     def names(self) -> Mapping[Operand, str]:
         """A name for every value, each a different one. Names of inputs and outputs are a contract and come first."""
         return MappingProxyType(_unique_names(self))
@@ -105,14 +134,16 @@ class Graph:
     @property
     def input_names(self) -> tuple[str, ...]:
         """The names under which values are fed."""
-        return tuple(self.names[x] for x in self.inputs)
+        names = self.names if "names" in self.__dict__ else _unique_names(self, ends_only=True)
+        return tuple(names[x] for x in self.inputs)
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """The names under which results come out; a value that is an output twice has the names it was given."""
         if self._given_outputs is not None:
             return self._given_outputs
-        return tuple(self.names[x] for x in self.outputs)
+        names = self.names if "names" in self.__dict__ else _unique_names(self, ends_only=True)
+        return tuple(names[x] for x in self.outputs)
 
     def find(self, name: str) -> Operand:
         """The value called `name`.
@@ -137,40 +168,53 @@ class Graph:
                      pinned: Mapping[str, Operand] | None = None) -> Graph:
         """The graph from the same inputs to other outputs, with other values pinned, or none."""
         return Graph(self.inputs, outputs, output_names=output_names, input_names=self._given_inputs, pinned=pinned,
-                     captures=self.captures, name=self.name, opsets=self.opsets, metadata=self.metadata)
+                     captures=self.captures, name=self.name, opsets=self.opsets, metadata=self.metadata,
+                     gradient=self.gradient)
 
     def pin(self, values: Mapping[str, Operand]) -> Graph:
         """The graph that also keeps these values, under these names, through every pass and in a file."""
         return self.with_outputs(self.outputs, self.output_names, {**self.pinned, **values})
 
-    def rewrite(self, rewriter: Rewriter, replaced: dict[Operand, Operand] | None = None) -> Graph:
+    def rewrite(self, rewriter: Rewriter, replaced: dict[Operand, Operand] | None = None, *,
+                operators: Collection[str] | None = None) -> Graph:
         """The graph in which `rewriter(node, inputs)` has said for each node what takes the place of its outputs.
 
         The rewriter sees nodes in order, with inputs already replaced (captures follow the inputs), and
         returns the new outputs, or None to leave the node as it is. `replaced` holds replacements known
-        beforehand, and is filled with all others. The names of outputs stay. Nothing replaced: the same object
-        comes back.
+        beforehand, and is filled with all others. With `operators` the rewriter sees only nodes of these names, and
+        those with graphs inside. The names of outputs stay. Nothing replaced: the same object comes back.
         """
         mapping: dict[Operand, Operand] = {} if replaced is None else replaced
-        for node in self.nodes:
-            operands = tuple(mapping.get(x, x) if x is not None else None for x in node.operands)
-            with in_place_of(node.layer, node.source):
-                results = rewriter(node, operands)
-            if results is None:
-                if all(a is b for a, b in zip(operands, node.operands, strict=True)):
-                    continue
-                results = copy_node(node, operands).outputs
-            for old, new in zip(node.outputs, results, strict=True):
-                if old is None or new is None or old is new:
-                    continue
-                mapping[old] = new
-                if isinstance(new, SymbolicTensor) and new.hint is None and new.node is not None:
-                    new.hint = old.hint
+        is_unread = mapping.keys().isdisjoint
+        if operators is not None and not mapping and not self.with_graphs and self.by_operator.keys().isdisjoint(
+                operators):
+            return self
+        with Places() as places:
+            for node in self.nodes:
+                operands = node.operands
+                is_same = is_unread(operands)
+                if not is_same:
+                    operands = tuple([mapping.get(x, x) for x in operands])  # type: ignore[arg-type]
+                    is_same = all(map(is_, operands, node.operands))
+                results = None
+                if operators is None or node.op.name in operators or node_graphs(node):
+                    places.move_to(node.layer, node.source)
+                    results = rewriter(node, operands)
+                if results is None:
+                    if is_same:
+                        continue
+                    results = copy_node(node, operands).outputs
+                for old, new in zip(node.outputs, results, strict=True):
+                    if old is None or new is None or old is new:
+                        continue
+                    mapping[old] = new
+                    if isinstance(new, SymbolicTensor) and new.hint is None and new.node is not None:
+                        new.hint = old.hint
         if not mapping:
             return self
         outputs = [mapping.get(x, x) for x in self.outputs]
         pinned = {name: mapping.get(x, x) for name, x in self.pinned.items()}
-        if all(a is b for a, b in zip((*outputs, *pinned.values()), self._kept, strict=True)):
+        if all(map(is_, (*outputs, *pinned.values()), self._kept)):
             return self
         return self.with_outputs(outputs, self.output_names, pinned)
 
@@ -209,11 +253,12 @@ class Graph:
                 f"{len(self.outputs)} outputs>")
 
 
-def node_graphs(node: Node) -> Iterable[Graph]:
+def node_graphs(node: Node) -> tuple[Graph, ...]:
     """The graphs inside a node: subgraphs among its attributes, and its body."""
-    yield from (graph for _, graph in node.subgraphs())
-    if node.body is not None:
-        yield node.body
+    if node.body is None and not (node.attributes and node.op.may_hold_graphs):
+        return ()
+    graphs = tuple(graph for _, graph in node.subgraphs())
+    return graphs if node.body is None else (*graphs, node.body)
 
 
 def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any] | None = None,
@@ -221,25 +266,35 @@ def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapp
     """The same op on other operands; types are inferred anew where they may differ."""
     count = len(node.inputs)
     inputs, captures = operands[:count], operands[count:]
-    types = tuple(None if x is None else x.type for x in node.outputs)
-    same = all(a is b or (a is not None and b is not None and a.type == b.type and known_data(a) is None)
-               for a, b in zip(operands, node.operands, strict=True))
+    types = tuple([None if x is None else x.type for x in node.outputs])
+    has_graphs = bool(node_graphs(node))
+    is_alike = attributes is None and all(map(_is_alike, operands, node.operands))
     attributes = node.attributes if attributes is None else attributes
-    has_graphs = node.body is not None or any(True for _ in node.subgraphs())
-    if not has_graphs and not (same and all(x is None or x.data is None for x in node.outputs)):
+    if not has_graphs and not is_alike:
         with suppress(OpError):  # a node that can never run, in a branch never taken, stays as it is
             inferred = infer_types(node.op, inputs, attributes, len(node.outputs))
             types = tuple(new or old for new, old in zip(inferred, types, strict=True))
     copy = Node(node.op, inputs, attributes, types, captures=captures, body=body or node.body,  # type: ignore[arg-type]
-                absent=frozenset(i for i, x in enumerate(node.outputs) if x is None), name=node.name,
-                layer=node.layer, source=node.source)
+                absent=node.absent, name=node.name, layer=node.layer, source=node.source)
     for old, new in zip(node.outputs, copy.outputs, strict=True):
         if old is not None and new is not None:
             new.hint, new.call = old.hint, old.call
+            if is_alike:
+                new.data = old.data
     first = copy.outputs[0] if copy.outputs else None
-    if first is not None and not has_graphs:
+    if first is not None and first.data is None and not has_graphs:
         first.data = propagate_data(node.op, inputs, attributes)
     return copy
+
+
+def _is_alike(a: Operand | None, b: Operand | None) -> bool:
+    """Whether inference sees the same in two operands: their type, and the numbers it knows of them."""
+    if a is b:
+        return True
+    if a is None or b is None or not (a.type is b.type or a.type == b.type):
+        return False
+    known, other = known_data(a), known_data(b)
+    return known is other or (known is not None and other is not None and np.array_equal(known, other))
 
 
 def _symbols(values: Iterable[SymbolicTensor], kind: str) -> tuple[SymbolicTensor, ...]:
@@ -268,23 +323,26 @@ def _reachable(outputs: Iterable[Operand], boundary: tuple[SymbolicTensor, ...])
     """The nodes between `boundary` and `outputs`, oldest first: nodes are younger than what they read."""
     stops = set(boundary)
     found: set[Node] = set()
-    waiting: list[tuple[Operand | None, Node | None]] = [(x, None) for x in outputs]
+    waiting: list[tuple[Iterable[Operand | None], Node | None]] = [(outputs, None)]
     while waiting:
-        x, reader = waiting.pop()
-        if not isinstance(x, SymbolicTensor) or x in stops:
-            continue
-        if x.node is None:
-            needed_by = f", which {reader.describe()} needs," if reader is not None else ""
-            given = ", ".join(repr(s.name) for s in boundary) or "none"
-            raise GraphError(f"the outputs depend on input {x.name!r}{needed_by} "
-                             f"that is not among the inputs given: {given}")
-        if x.node not in found:
-            found.add(x.node)
-            waiting.extend((operand, x.node) for operand in x.node.operands)
-    return tuple(sorted(found, key=lambda node: node.serial))
+        operands, reader = waiting.pop()
+        for x in operands:
+            if not isinstance(x, SymbolicTensor) or x in stops:
+                continue
+            node = x.node
+            if node is None:
+                needed_by = f", which {reader.describe()} needs," if reader is not None else ""
+                given = ", ".join(repr(s.name) for s in boundary) or "none"
+                raise GraphError(f"the outputs depend on input {x.name!r}{needed_by} "
+                                 f"that is not among the inputs given: {given}")
+            if node not in found:
+                found.add(node)
+                waiting.append((node.operands, node))
+    return tuple(sorted(found, key=attrgetter("serial")))
 
 
-def _unique_names(graph: Graph) -> dict[Operand, str]:
+def _unique_names(graph: Graph, *, ends_only: bool = False) -> dict[Operand, str]:
+    """Names for all values, or for inputs and outputs, whose names do not depend on others."""
     names: dict[Operand, str] = {}
     taken: dict[str, int] = {}
 
@@ -308,6 +366,10 @@ def _unique_names(graph: Graph) -> dict[Operand, str]:
         if given not in taken:
             taken[given] = 0
             names.setdefault(value, given)
+    if ends_only:
+        for output in graph.outputs:
+            give(output, operand_name(output))
+        return names
     made = [x for node in graph.nodes for x in node.outputs if x is not None]
     wishes: tuple[Iterable[Operand], ...] = (
         graph.outputs, graph.captures, graph.variables, [x for x in made if x.hint is not None], made, graph.leaves)

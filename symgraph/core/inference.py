@@ -61,7 +61,8 @@ def infer_types(
     found = _CACHE.get(key)
     if found is None:
         try:
-            found = _infer(op, types, data, attributes, outputs)
+            found = _infer(op, types, data, attributes, outputs) if op.library is None else (
+                op.library.infer(op, types, attributes, outputs))
         except (OpError, DtypeError) as error:
             raise describe_misfit(op, inputs, str(error)) from None
         if len(_CACHE) > 65536:
@@ -72,6 +73,15 @@ def infer_types(
         if isinstance(t, TensorType) and any(isinstance(d, int) and d < 0 for d in t.shape or ()):
             raise describe_misfit(op, inputs, f"the result would be {t}")  # ONNX's inference aborts on such types
     return found
+
+
+def infer_standard(op: Op, types: tuple[ValueType | None, ...], attributes: Mapping[str, object], outputs: int,
+                   ) -> tuple[ValueType | None, ...]:
+    """Types of the outputs of an operator that ONNX defines, from the types of its inputs alone.
+
+    Errors: `OpError` with ONNX's reason, where they do not fit.
+    """
+    return _infer(op, types, (None,) * len(types), attributes, outputs)
 
 
 def describe_misfit(op: Op, inputs: tuple[Operand | None, ...], reason: str) -> OpError:
@@ -143,8 +153,8 @@ def _refine(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str,
     """Fill in what partly known shape data says and ONNX's inference, which wants all of it, cannot."""
     refiner = _REFINERS.get(op.name) if not op.domain else None
     first = found[0]
-    if refiner is None or not isinstance(first, TensorType):
-        return found
+    if refiner is None or not isinstance(first, TensorType) or (len(inputs) < 2 and op.name != "ConstantOfShape"):
+        return found  # in old versions attributes say how to reshape, cut and pad, and ONNX's inference reads them
     shape = refiner(inputs, attributes)
     if shape is None or (first.shape is not None and len(first.shape) != len(shape)):
         return found
@@ -247,9 +257,24 @@ def _gathered_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, 
     return indices.shape[:-1] + x.shape[attributes.get("batch_dims", 0) + depth:] if isinstance(depth, int) else None
 
 
+def _convolved_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Shape | None:
+    """Images and channels; ONNX's inference forgets even the rank where the kernel's size is open."""
+    x, w = (x.type for x in inputs[:2])  # type: ignore[union-attr]
+    if not isinstance(x, TensorType) or not isinstance(w, TensorType) or not x.shape or not w.shape:
+        return None
+    return (x.shape[0], w.shape[0], *(None,) * (len(x.shape) - 2))
+
+
+def _transposed_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Shape | None:
+    shape = _convolved_dims(inputs, attributes)
+    channels = None if shape is None else inputs[1].type.shape[1]  # type: ignore[union-attr]
+    made = channels * attributes.get("group", 1) if isinstance(channels, int) else None
+    return None if shape is None else (shape[0], made, *shape[2:])
+
+
 _REFINERS: dict[str, Callable[[tuple[Operand | None, ...], Mapping[str, object]], Shape | None]] = {
     "Reshape": _reshape_dims, "Expand": _expand_dims, "ConstantOfShape": _filled_dims,
-    "Slice": _slice_dims, "Pad": _pad_dims, "GatherND": _gathered_dims}
+    "Conv": _convolved_dims, "ConvTranspose": _transposed_dims, "Slice": _slice_dims, "Pad": _pad_dims, "GatherND": _gathered_dims}
 
 
 def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Data | None:

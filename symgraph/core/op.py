@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,9 @@ from onnx import defs
 from onnx.defs import OpSchema
 
 from symgraph.core.errors import OpError, UnsupportedOpError, nearest
+
+if TYPE_CHECKING:
+    from symgraph.core.types import ValueType
 
 DEFAULT_OPSETS: Mapping[str, int] = MappingProxyType({"": 21, "ai.onnx.ml": 5})
 """What symgraph builds and exports with, unless asked: ONNX Runtime 1.20 takes it."""
@@ -40,17 +44,52 @@ def _history() -> Mapping[tuple[str, str], tuple[int, ...]]:
     return {key: tuple(sorted(found)) for key, found in versions.items()}
 
 
+@dataclass(frozen=True)
+class Library:
+    """Operators that ONNX does not define: their domains, schemas by domain and name, and the types they give."""
+
+    domains: tuple[str, ...]
+    schemas: Callable[[], Mapping[tuple[str, str], OpSchema]]
+    infer: Callable[[Op, tuple[ValueType | None, ...], Mapping[str, Any], int], tuple[ValueType | None, ...]]
+
+
+_LIBRARIES: list[Library] = []
+
+
+def register_library(library: Library) -> None:
+    """Let operators of a library be looked up; the runtime does, for those of ONNX Runtime."""
+    _LIBRARIES.append(library)
+
+
+@cache
+def _library_of(name: str, domain: str) -> Library | None:
+    """The library that defines an operator; only those with its domain are asked."""
+    return next((x for x in _LIBRARIES if domain in x.domains and (domain, name) in x.schemas()), None)
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """One version of one operator. Ops are interned: the same op is the same object.
 
-    `schema` is None for an operator that ONNX does not define: a function with a body, a custom op.
+    `schema` is None for an operator that neither ONNX nor a library defines: a function with a body, a custom op.
     """
 
     name: str
     domain: str = ""
     version: int = 1
-    schema: OpSchema | None = field(default=None, repr=False)
+    _schema: OpSchema | None = field(default=None, repr=False)
+
+    @cached_property
+    def schema(self) -> OpSchema | None:
+        """How ONNX describes the operator, or the library it is from."""
+        if self._schema is not None or self.library is None:
+            return self._schema
+        return self.library.schemas()[self.domain, self.name]
+
+    @cached_property
+    def library(self) -> Library | None:
+        """The library it is from; None for an operator that ONNX defines, and for one that nobody does."""
+        return None if self._schema is not None else _library_of(self.name, self.domain)
 
     def __str__(self) -> str:
         return f"{self.domain}::{self.name}" if self.domain else self.name
@@ -88,6 +127,12 @@ class Op:
     def required_attributes(self) -> tuple[str, ...]:
         """The attributes that must be given."""
         return () if self.schema is None else tuple(n for n, a in self.schema.attributes.items() if a.required)
+
+    @cached_property
+    def may_hold_graphs(self) -> bool:
+        """Whether nodes may have graphs among their attributes; so may those of operators nobody knows."""
+        kinds = {OpSchema.AttrType.GRAPH, OpSchema.AttrType.GRAPHS}
+        return self.schema is None or not kinds.isdisjoint(self.attribute_kinds.values())
 
     def constraint(self, index: int) -> tuple[str, frozenset[str]]:
         """The constraint of input `index`; a variadic last input repeats."""
@@ -130,6 +175,8 @@ def find_op(name: str, domain: str = "", opset: int | None = None) -> Op:
     """
     domain = canonical_domain(domain)
     versions = _history().get((domain, name))
+    if versions is None and _library_of(name, domain) is not None:
+        return intern_op(name, domain, 1, None)
     if versions is None:
         names = [n for d, n in _history() if d == domain]
         where = f"domain {domain!r}" if domain else "the standard ONNX domain"
@@ -144,8 +191,9 @@ def find_op(name: str, domain: str = "", opset: int | None = None) -> Op:
 
 
 def is_known(name: str, domain: str) -> bool:
-    """Whether ONNX defines an operator of this name in this domain."""
-    return (canonical_domain(domain), name) in _history()
+    """Whether ONNX, or a library, defines an operator of this name in this domain."""
+    domain = canonical_domain(domain)
+    return (domain, name) in _history() or _library_of(name, domain) is not None
 
 
 _NO_ATTRIBUTES: Mapping[str, object] = MappingProxyType({})

@@ -82,6 +82,29 @@ def in_place_of(layer: tuple[str, ...], source: Source | None) -> Iterator[None]
         _PLACE.reset(place_token)
 
 
+class Places:
+    """Nodes made inside belong to the layer and line last moved to: what `in_place_of` does, for many in a row."""
+
+    __slots__ = ("_layer", "_source", "_tokens")
+
+    def __enter__(self) -> Places:
+        self._tokens = _LAYERS.set(_LAYERS.get()), _PLACE.set(_PLACE.get())
+        self._layer: tuple[str, ...] | None = None
+        self._source: Source | None = None
+        return self
+
+    def move_to(self, layer: tuple[str, ...], source: Source | None) -> None:
+        """Let what is made from now on belong here."""
+        if layer != self._layer or source != self._source:
+            self._layer, self._source = layer, source
+            _LAYERS.set(layer)
+            _PLACE.set((source,))
+
+    def __exit__(self, *error: object) -> None:
+        _LAYERS.reset(self._tokens[0])
+        _PLACE.reset(self._tokens[1])
+
+
 def user_source() -> Source | None:
     """The innermost line of the call stack that is not symgraph's own, or that of the node being replaced."""
     place = _PLACE.get()

@@ -24,6 +24,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _SERIALS = count()
 
+_NONE: frozenset[int] = frozenset()
+
 
 def method(function: F) -> F:
     """Make `function` a method of operands as well, under its own name."""
@@ -210,7 +212,7 @@ class Node:
     def __init__(
             self, op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, object],
             types: tuple[ValueType | None, ...], *, captures: tuple[Operand, ...] = (), body: Graph | None = None,
-            absent: frozenset[int] = frozenset(), name: str = "", layer: tuple[str, ...] | None = None,
+            absent: frozenset[int] = _NONE, name: str = "", layer: tuple[str, ...] | None = None,
             source: Source | None = None) -> None:
         self.op = op
         self.inputs = inputs
@@ -230,18 +232,24 @@ class Node:
         return self.inputs + self.captures
 
     @property
+    def absent(self) -> frozenset[int]:
+        """Which outputs were left out."""
+        found = [i for i, x in enumerate(self.outputs) if x is None]
+        return frozenset(found) if found else _NONE
+
+    @property
     def output(self) -> SymbolicTensor:
         """The first output."""
         first = self.outputs[0]
         assert first is not None
         return first
 
-    def subgraphs(self) -> Iterator[tuple[str, Graph]]:
+    def subgraphs(self) -> tuple[tuple[str, Graph], ...]:
         """The graphs among the attributes, with the attribute's name."""
-        for name, value in self.attributes.items():
-            for graph in value if isinstance(value, tuple) else (value,):
-                if hasattr(graph, "output_names"):
-                    yield name, graph
+        if not self.attributes or not self.op.may_hold_graphs:
+            return ()
+        return tuple((name, graph) for name, value in self.attributes.items()
+                     for graph in (value if isinstance(value, tuple) else (value,)) if hasattr(graph, "output_names"))
 
     def describe(self) -> str:
         """`Conv in layer "head" (app.py:12)`."""

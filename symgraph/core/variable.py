@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from symgraph.core.errors import DisposedError, DtypeError, GraphError, ImmutableError, ShapeError
 from symgraph.core.memory import ledger
+from symgraph.core.recording import recorders
 from symgraph.core.scope import current_trace
 from symgraph.core.tensor import METHODS, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating
@@ -31,7 +33,7 @@ class Variable(Operand):
     [[1.0, 0.0], [3.0, 0.0]]
     """
 
-    __slots__ = ("_array", "_trainable", "name", "type", "version")
+    __slots__ = ("_array", "_snapshot", "_trainable", "name", "type", "version")
 
     epoch = 0
     """Grows whenever any variable is assigned: whoever holds copies of values looks here first."""
@@ -63,6 +65,7 @@ class Variable(Operand):
         self.name = name or (f"variable_{number}" if number else "variable")
         self._trainable = trainable
         self._array: Array | None = array
+        self._snapshot: weakref.ref[Tensor] | None = None
         self.type = TensorType(as_dtype(array.dtype), array.shape)
         self.version = 0
         array.flags.writeable = False
@@ -84,8 +87,14 @@ class Variable(Operand):
 
     @property
     def value(self) -> Tensor:
-        """The present value as an immutable tensor."""
-        return Tensor(self.numpy())
+        """The present value as an immutable tensor; the same one again until it changes, while somebody holds it."""
+        known = self._snapshot() if self._snapshot is not None else None
+        if known is None or known.is_disposed or known.buffer is not self._array:
+            known = Tensor(self.numpy())
+            self._snapshot = weakref.ref(known)
+        for recorder in recorders():
+            recorder.alias(self, known)
+        return known
 
     def read_value(self) -> Tensor:
         """The present value as an immutable tensor."""
@@ -184,7 +193,10 @@ class Variable(Operand):
     def __getitem__(self, key: object) -> Operand:
         part: Operand = METHODS["getitem"](self.latest(), key)
         if isinstance(part, Tensor):
-            return VariableSlice(self, key, part)
+            cut = VariableSlice(self, key, part)
+            for recorder in recorders():
+                recorder.alias(part, cut)
+            return cut
         return part
 
     def __setitem__(self, key: object, value: object) -> NoReturn:

@@ -2,6 +2,11 @@
 
 from importlib import import_module
 
+import symgraph.ops.dropout_gradient
+import symgraph.ops.normalization_gradient
+import symgraph.ops.product_gradient
+import symgraph.ops.reduction_gradient
+import symgraph.ops.softmax_gradient
 from symgraph.ops.activations import *
 from symgraph.ops.arithmetic import *
 from symgraph.ops.associative import *

@@ -6,6 +6,7 @@ from typing import cast
 
 from symgraph.core.composite import apply_composite
 from symgraph.core.errors import DtypeError
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply
@@ -42,6 +43,11 @@ def add(x1: object, x2: object) -> Operand:
     return _binary("Add", x1, x2, of_bool="Or")
 
 
+@gradient_of("Add", broadcasts=True)
+def _add_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return dy, dy
+
+
 @method
 def subtract(x1: object, x2: object) -> Operand:
     """`x1 - x2`, broadcast as in NumPy (ONNX Sub).
@@ -54,10 +60,20 @@ def subtract(x1: object, x2: object) -> Operand:
     return apply("Sub", x, y)
 
 
+@gradient_of("Sub", broadcasts=True)
+def _subtract_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return dy, lambda: -dy
+
+
 @method
 def multiply(x1: object, x2: object) -> Operand:
     """`x1 · x2` by element, broadcast as in NumPy; booleans multiply by "and" (ONNX Mul)."""
     return _binary("Mul", x1, x2, of_bool="And")
+
+
+@gradient_of("Mul", broadcasts=True)
+def _multiply_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return lambda: dy * x2, lambda: dy * x1
 
 
 @method
@@ -69,6 +85,11 @@ def true_divide(x1: object, x2: object) -> Operand:
     [0.5, 1.5]
     """
     return apply("Div", *promote_to_float(x1, x2))
+
+
+@gradient_of("Div", broadcasts=True)
+def _true_divide_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return lambda: dy / x2, lambda: -dy * (y / x2)
 
 
 @method
@@ -96,6 +117,11 @@ def negative(x: object) -> Operand:
     if dtype.startswith("uint"):
         return _binary("Sub", 0, x)
     return apply("Neg", x)
+
+
+@gradient_of("Neg")
+def _negative_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return -dy
 
 
 @method

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.errors import DtypeError
+from symgraph.core.gradient import gradient_of
 from symgraph.core.scope import current_trace
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import as_dtype, is_floating, is_integer, promote_dtypes
@@ -29,6 +30,16 @@ def cast(x: object, dtype: object) -> Operand:
     [-1, 0, 2]
     """
     return cast_to(as_operand(x), as_dtype(dtype))
+
+
+@gradient_of("Cast")
+def _cast_gradient(dy: Operand, y: Operand, x: Operand, **attributes: object) -> Operand:
+    return cast_to(dy, x.dtype)
+
+
+@gradient_of("Identity")
+def _identity_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy
 
 
 @method

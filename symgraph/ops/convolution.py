@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from symgraph.core.errors import OpError, ShapeError, nearest
 from symgraph.core.tensor import Operand
+from symgraph.ops import convolution_gradient as convolution_gradient
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import promote
 from symgraph.ops.sizes import vector

@@ -36,7 +36,7 @@ def einsum(subscripts: object, *operands: object, **options: object) -> Operand:
     if not isinstance(subscripts, str):
         subscripts, operands = _from_lists((subscripts, *operands))
     xs = promote(*operands)
-    inputs, output = _parse(subscripts, xs)
+    inputs, output = letters_of(subscripts, xs)
     _check_sizes(subscripts, inputs, xs)
     dtype = xs[0].dtype
     wide = _SMALL.get(dtype)
@@ -59,7 +59,7 @@ def _from_lists(arguments: Sequence[object]) -> tuple[str, tuple[object, ...]]:
     return text, tuple(arguments[:2 * pairs:2])
 
 
-def _parse(subscripts: str, xs: Sequence[Operand]) -> tuple[list[str], str]:
+def letters_of(subscripts: str, xs: Sequence[Operand]) -> tuple[list[str], str]:
     """The letters of every operand and of the output, `...` written out in letters of its own."""
     text = "".join(subscripts.split())
     left, arrow, output = text.partition("->")

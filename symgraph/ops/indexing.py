@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.core.errors import DtypeError, ShapeError
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import as_dtype, is_integer
@@ -213,6 +214,11 @@ def choose(condition: object, x1: object, x2: object) -> Operand:
     """`where` with three arguments."""
     a, b = promote(x1, x2)
     return apply("Where", as_operand(condition, "bool"), a, b)
+
+
+@gradient_of("Where", broadcasts=True)
+def _where_gradient(dy: Operand, y: Operand, condition: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return None, lambda: apply("Where", condition, dy, 0.0), lambda: apply("Where", condition, 0.0, dy)
 
 
 @method

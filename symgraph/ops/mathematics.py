@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from symgraph.core.composite import apply_composite
+from symgraph.core.gradient import gradient_of
 from symgraph.core.tensor import Operand, method
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, promote_to_float
@@ -34,6 +35,11 @@ __all__ = [
 def exp(x: object) -> Operand:
     """`eˣ` (ONNX Exp)."""
     return apply("Exp", *promote_to_float(x))
+
+
+@gradient_of("Exp")
+def _exp_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * y
 
 
 @method

@@ -8,6 +8,7 @@ import numpy as np
 
 from symgraph.core.composite import apply_composite
 from symgraph.core.errors import OpError
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType, is_integer
 from symgraph.core.value import Tensor
@@ -47,6 +48,20 @@ def power(x1: object, x2: object) -> Operand:
         if x2 == -1:
             return reciprocal(x)
     return apply("Pow", x, y)
+
+
+@gradient_of("Pow", broadcasts=True)
+def _power_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    def to_base() -> Operand:
+        exponent = cast_to(x2, x1.dtype)
+        is_one = apply("Equal", exponent, 0)  # x⁰ is 1 everywhere, 0 · 0⁻¹ would be NaN
+        return dy * exponent * apply("Pow", x1, apply("Where", is_one, 1, exponent - 1))
+
+    def to_exponent() -> Operand:
+        is_zero = apply("Equal", x1, 0)  # 0 to a positive power is 0 whatever the power
+        return dy * y * apply("Log", apply("Where", is_zero, 1, x1))
+
+    return to_base, to_exponent
 
 
 def _integer_power(x: Operand, y: Operand, given: object) -> Operand:

@@ -59,8 +59,8 @@ def promote(*values: object) -> tuple[Operand, ...]:
 
     Tensors and NumPy values of different dtypes promote (a float wins over every integer, else the wider
     one). Python numbers, and lists of them, take the dtype of the others; a Python float beside integers or
-    booleans makes float32, a Python integer beside booleans int32. Operands of unknown type, as patterns
-    have, are handed on untouched.
+    booleans makes float32, a Python integer beside booleans int32. Beside operands of unknown type, as
+    patterns have, nothing is cast.
 
     Errors: `DtypeError` for dtypes without a common one, or a number out of the range of the dtype.
 
@@ -73,7 +73,7 @@ def promote(*values: object) -> tuple[Operand, ...]:
         if same is not None:
             return same
     if any(isinstance(x, Operand) and x.type is None for x in values):
-        return values  # type: ignore[return-value]
+        return tuple(as_operand(x) for x in values)
     dtype = common_dtype(values)
     return tuple(_weak_operand(x, dtype) if _is_weak(x) else cast_to(as_operand(x), dtype) for x in values)
 

@@ -33,7 +33,7 @@ def axes_of(x: Operand, axis: Axis) -> tuple[int, ...]:
     rank = x.ndim
     if axis is None:
         return tuple(range(rank))
-    given = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
+    given = given_axes(axis)
     for number in given:
         if not -rank <= number < rank:
             raise ShapeError(f"axis {number} is not among the {rank} axes of {x.type}")
@@ -43,11 +43,16 @@ def axes_of(x: Operand, axis: Axis) -> tuple[int, ...]:
     return found
 
 
+def given_axes(axis: int | Iterable[int]) -> tuple[int, ...]:
+    """The axes that `axis` names, as they were given."""
+    return (int(axis),) if isinstance(axis, int | np.integer) else tuple(map(int, axis))
+
+
 def reduce(op: str, x: Operand, axis: Axis, *, keepdims: bool) -> Operand:
     """Apply an ONNX reduction over `axis`."""
-    if x.type is None or axis is None:
+    if axis is None:
         return apply(op, x, keepdims=int(keepdims))
-    axes = axes_of(x, axis)
+    axes = given_axes(axis) if x.type is None else axes_of(x, axis)
     return apply(op, x, Tensor(np.array(axes, np.int64)), keepdims=int(keepdims)) if axes else x
 
 

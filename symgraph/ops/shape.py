@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.core.errors import ShapeError
+from symgraph.core.gradient import gradient_of, not_differentiable
 from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand, SymbolicTensor, method
 from symgraph.core.types import Dim, format_dims
@@ -29,6 +30,8 @@ from symgraph.ops.sizes import (
     product,
     vector,
 )
+
+not_differentiable("its output is a size, a whole number", "Shape", "Size")
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "expand_dims", "flatten", "moveaxis",
@@ -83,6 +86,21 @@ def reshape(x: object, newshape: object) -> Operand:
     known = [d for d in wanted if isinstance(d, int)]
     is_literal = not copies_axes and (len(known) < len(wanted) or (0 in known and -1 not in known))
     return apply("Reshape", x, vector(wanted), allowzero=1 if is_literal else None)
+
+
+@gradient_of("Reshape")
+def _reshape_gradient(dy: Operand, y: Operand, x: Operand, shape: Operand, *, allowzero: int = 0) -> Operand:
+    return reshape_like(dy, x)
+
+
+@gradient_of("Flatten")
+def _flatten_gradient(dy: Operand, y: Operand, x: Operand, *, axis: int = 1) -> Operand:
+    return reshape_like(dy, x)
+
+
+def reshape_like(dy: Operand, x: Operand) -> Operand:
+    """`dy` in the shape of `x`."""
+    return apply("Reshape", dy, apply("Shape", x), allowzero=1)
 
 
 def _wanted_sizes(x: Operand, newshape: object) -> list[Size]:
@@ -183,6 +201,11 @@ def transpose(x: object, axes: Sequence[int] | None = None) -> Operand:
     return apply("Transpose", x, perm=order)
 
 
+@gradient_of("Transpose")
+def _transpose_gradient(dy: Operand, y: Operand, x: Operand, *, perm: tuple[int, ...] | None = None) -> Operand:
+    return apply("Transpose", dy, perm=None if perm is None else tuple(perm.index(i) for i in range(len(perm))))
+
+
 @method
 def permute(x: object, axes: Sequence[int]) -> Operand:
     """`x` with its axes in the order `axes`."""
@@ -243,6 +266,18 @@ def squeeze(x: object, axis: int | Sequence[int] | None = None) -> Operand:
     return apply("Squeeze", x, ints(*axes)) if axes else unchanged(x)
 
 
+@gradient_of("Squeeze")
+def _squeeze_gradient(dy: Operand, y: Operand, x: Operand, axes: Operand | tuple[int, ...] | None = None) -> Operand:
+    if axes is None:
+        return reshape_like(dy, x)
+    return apply("Unsqueeze", dy, ints(*axes) if isinstance(axes, tuple) else axes)
+
+
+@gradient_of("Unsqueeze")
+def _expand_dims_gradient(dy: Operand, y: Operand, x: Operand, axes: Operand | tuple[int, ...]) -> Operand:
+    return apply("Squeeze", dy, ints(*axes) if isinstance(axes, tuple) else axes)
+
+
 @method
 def broadcast_to(x: object, shape: object) -> Operand:
     """`x` repeated to the given shape by NumPy's rules (ONNX Expand). Sizes may be scalar symbols.
@@ -261,6 +296,11 @@ def broadcast_to(x: object, shape: object) -> Operand:
     if are_exactly(wanted, x.shape):
         return unchanged(x)
     return apply("Expand", x, vector(wanted))
+
+
+@gradient_of("Expand", broadcasts=True)
+def _expand_gradient(dy: Operand, y: Operand, x: Operand, shape: Operand) -> Operand:
+    return dy
 
 
 def broadcast_shape(*xs: Operand) -> tuple[Size, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 from symgraph.core.composite import apply_composite
+from symgraph.core.gradient import gradient_of
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType
 from symgraph.ops.applying import apply
@@ -154,6 +155,11 @@ def _cosh(x: Operand) -> Operand:
 def tanh(x: object) -> Operand:
     """`sinh(x) / cosh(x)` (ONNX Tanh)."""
     return apply("Tanh", *promote_to_float(x))
+
+
+@gradient_of("Tanh")
+def _tanh_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * (1 - y * y)
 
 
 @method

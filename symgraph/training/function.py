@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.autodiff.lifting import lift_variables
 from symgraph.core.apply import placeholder
+from symgraph.core.composite import DOMAIN
 from symgraph.core.errors import OpError
 from symgraph.core.graph import Graph
+from symgraph.core.op import intern_op
+from symgraph.core.recording import recorders
 from symgraph.core.scope import Trace, current_trace, tracing
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
@@ -34,13 +38,20 @@ class Traced:
         """The compiled graph; variables are read anew at every run."""
         return Session(self.graph, variables_as_inputs=True)
 
-    def run(self, arrays: list[Any]) -> Any:
-        """Run on arrays, assign what the function assigns, return what it returns."""
+    def run(self, inputs: Sequence[Operand]) -> Any:
+        """Run on values, assign what the function assigns, return what it returns. Tapes see it as one op."""
+        watching = recorders()
+        lifted, variables = lift_variables(self.graph) if watching else (self.graph, ())
+        read = [v.value for v in variables]
+        arrays = [x.numpy() for x in inputs]  # type: ignore[attr-defined]
         results = self.session.run(dict(zip(self.graph.input_names, arrays, strict=True)))
         count = len(results) - len(self.assigned)
         for variable, value in zip(self.assigned, results[count:], strict=True):
             variable.assign(value)
-        return pack(self.outputs, map(as_value, results[:count]))
+        values = tuple(as_value(x) for x in results)
+        for recorder in watching:
+            recorder.record(intern_op(self.graph.name, DOMAIN, 1, None), (*inputs, *read), {}, values, lifted)
+        return pack(self.outputs, values[:count])
 
 
 def trace(function: Callable[..., Any], types: Sequence[ValueType | None], structure: Any,
@@ -100,7 +111,7 @@ class Function:
             return self.python_function(*args, **kwargs)
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         traced = self._traced(leaves, tensors, (args, kwargs))
-        return traced.run([x.numpy() for x in tensors])
+        return traced.run(tensors)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

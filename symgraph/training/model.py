@@ -171,7 +171,7 @@ class Model(Layer):
                              "give Model(inputs, outputs), add layers, or define call")
         operands = [self._as_operand(x, arg) for x, arg in zip(self.inputs, self._arrange(inputs), strict=True)]
         if current_trace() is None and not any(isinstance(x, SymbolicTensor) for x in operands):
-            return self._compiled(training).run([x.numpy() for x in operands])
+            return self._compiled(training).run(operands)
         return self._network.run(operands, self._output_structure, training)
 
     def _compiled(self, training: bool) -> Traced:

@@ -38,8 +38,12 @@ def test_the_report_has_passes_and_the_cost_before_and_after(network, tmp_path, 
 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("fold_into_convolution") and "BatchNormalization" in line for line in lines)
-    before, after = (next(line for line in lines if line.startswith(f"{word}  ")) for word in ("before", "after "))
-    assert "FLOPs" in before and "at the peak" in after
+    assert not any(line.startswith("remove_casts") for line in lines)
+    assert next(line for line in lines if line.endswith("ms") and "passes took no operator away" in line)
+    costs = {line[:16].strip(): line[16:].split() for line in lines[lines.index("") :]}
+    assert costs["nodes"][:2] == ["7", "2"]
+    assert "kFLOPs" in costs["arithmetic"] and costs["arithmetic"][-1] == "%"
+    assert {"bytes read", "bytes written", "peak memory", "parameters"} <= set(costs)
 
 
 def test_the_picture_shows_both_graphs_and_marks_what_changed(network, tmp_path):
@@ -50,6 +54,19 @@ def test_the_picture_shows_both_graphs_and_marks_what_changed(network, tmp_path)
     text = page.read_text()
     assert text.count("<svg") == 2
     assert 'class="removed"' in text and "-1 BatchNormalization" in text
+
+
+def test_nothing_is_done_where_the_result_could_not_be_written(network, tmp_path, capsys):
+    assert main(["optimize", str(network), str(tmp_path / "no" / "out.onnx")]) == 1
+    assert "there is no directory" in capsys.readouterr().err
+
+    assert main(["optimize", str(network), str(tmp_path / "out.onnx"), "--picture", str(tmp_path / "x.png")]) == 1
+    assert ".html" in capsys.readouterr().err and not (tmp_path / "out.onnx").exists()
+
+
+def test_a_size_that_does_not_exist_is_named_before_anything_is_written(network, tmp_path, capsys):
+    assert main(["optimize", str(network), str(tmp_path / "out.onnx"), "--report", "--size", "M=2"]) == 1
+    assert "no dimension 'M'" in capsys.readouterr().err and not (tmp_path / "out.onnx").exists()
 
 
 @pytest.mark.parametrize(("given", "reason"), [("N", "not NAME=SIZE"), ("M=2", "no dimension 'M'")])

@@ -92,3 +92,22 @@ def test_a_chain_is_a_straight_line():
     layout = lay_out({n: (60.0 + n, 30.0) for n in range(9)}, [(n, n + 1) for n in range(8)])
 
     assert len({round(x, 6) for x, _ in layout.places.values()}) == 1
+
+
+def test_parts_that_do_not_hang_together_stand_on_shelves():
+    boxes = {n: (60.0, 30.0) for n in range(200)}
+    layout = lay_out(boxes, [(n, n + 1) for n in range(0, 200, 2)])
+
+    assert 0.4 < layout.width / layout.height < 2.5
+    for a, b in itertools.combinations(boxes, 2):
+        (x, y), (u, v) = layout.places[a], layout.places[b]
+        assert abs(x - u) >= 60 or abs(y - v) >= 30
+
+
+@pytest.mark.parametrize("name", ["ort_gpt2_past", "gtcrn_simple"])
+def test_large_graphs_are_compared_where_they_differ(name, shared_data, tmp_path):
+    page = tmp_path / "page.html"
+
+    main(["optimize", str(shared_data / "onnx" / f"{name}.onnx"), str(tmp_path / "out.onnx"), "--picture", str(page)])
+
+    assert "drawn" in page.read_text() and page.read_text().count("<svg") == 2

@@ -53,21 +53,22 @@ def test_a_value_that_is_returned_is_named():
 def test_a_refusal_by_when_is_told():
     never = passes.rule(lambda x: onnx("Relu", x), lambda x: x, when=lambda x: False, name="never")
 
-    assert explain(never, graph_of(lambda x: onnx("Relu", x))).attempts[0].reason == "`when` refused it"
+    assert explain(never, graph_of(lambda x: onnx("Relu", x))).attempts[0].reason == (
+        "`when` refused it for x = %x: float32[?, 3]")
 
 
 def test_attributes_that_differ_are_shown():
     rule = passes.rule(lambda x: onnx("Softmax", x, axis=1), lambda x: x, name="softmax")
-    reason = explain(rule, graph_of(lambda x: onnx("Softmax", x, axis=-1))).attempts[0].reason
+    reason = explain(rule, graph_of(lambda x: onnx("Softmax", x, axis=-2))).attempts[0].reason
 
-    assert reason.endswith("has axis=-1 where the rule has axis=1")
+    assert reason.endswith("has axis=-2 where the rule has axis=1")
 
 
 def test_an_operator_that_changed_its_meaning_is_told_with_its_opset():
     rule = passes.rule(lambda x: onnx("Softmax", x), lambda x: x, name="softmax")
     symbol = x()
     with sg.core.scope.tracing():
-        y = Node(find_op("Softmax", opset=11), (symbol,), {"axis": 1}, (symbol.type,)).output
+        y = Node(find_op("Softmax", opset=11), (symbol,), {"axis": 0}, (symbol.type,)).output
 
     reason = explain(rule, sg.Graph([symbol], [y])).attempts[0].reason
     assert reason.endswith("is of opset 11, which means something else than in opset 13")
@@ -77,7 +78,8 @@ def test_an_argument_twice_wants_the_same_operand():
     square = passes.rule(lambda a: a * a, lambda a: a, name="square")
     a, b = x(name="a"), x(name="b")
 
-    assert "reads %b where the rule has 'a'" in explain(square, sg.Graph([a, b], [a * b])).attempts[0].reason
+    (attempt,) = explain(square, sg.Graph([a, b], [a * b])).attempts
+    assert attempt.reason.endswith("reads input %b where the rule has 'a' again, which is %a")
 
 
 def test_the_nearest_comes_first_and_the_count_is_of_the_root_operator():

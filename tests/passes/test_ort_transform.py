@@ -22,20 +22,16 @@ WRONG_THERE = {
     "FusePadWithMaxPool": "the padding is 0, that of MaxPool -inf: wrong for negative inputs"}
 """What ONNX Runtime removes changes results, so here it stays for good."""
 
-NOT_YET = {
-    "FusePadWithConv": "pad into convolution", "FusePadWithAvgPool": "pad into pooling",
-    "FuseMatmulBNWithEmptyOptionalOutputWithInBetweenNodes": "batch normalisation into matmul",
-    "FuseMatmulBNDirectly": "batch normalisation into matmul",
-    "FuseCpuConvAddRelu": "FusedConv with a sum", "FuseCpuConvAdd": "FusedConv with a sum",
-    "MatMulAddFusion_three_input_with_1d": "Gemm of more than two axes, by two Reshapes",
-    "TransposeCastMatmulFusion": "FusedMatMul behind casts",
-    "GemmTransposeFusionOutput": "transpose behind Gemm into it",
-    "GemmTransposeFusionInputOutput2": "transpose behind Gemm into it",
-    "GemmSumFusionAttributes": "Sum behind Gemm", "GemmSumFusionBroadcast": "Sum behind Gemm",
-    "LayerNormFusionTest": "layer normalisation over an open dimension",
-    "LayerNormWithCastFusionTest_3": "layer normalisation between casts",
-    "LayerNormScaleBiasTest": "layer normalisation between casts"}
-"""Passes that are not there; all of them fusions, no elimination, folding or sharing."""
+LEFT_HERE = {
+    "MatMulAddFusion_three_input_with_1d": "a Gemm between two Reshapes is one node more than MatMul and Add",
+    "TransposeCastMatmulFusion": "each Transpose is read by a product and by a Cast, so that both products would need "
+                                 "Casts of their own, and FusedMatMul of float16 has no kernel on CPU",
+    "LayerNormFusionTest": "the axis is open: it may be empty, which LayerNormalization refuses, and nothing says that "
+                           "the scale is as long",
+    "LayerNormWithCastFusionTest_3": "scale and bias are float16 behind a Cast of the float32 result, and epsilon is 0",
+    "LayerNormScaleBiasTest": "the mean is taken in float16; LayerNormalization takes it in float32, which changed one "
+                              "result in two thousand by 2.5 percent"}
+"""Fusions that would change results, or leave no less; no elimination, folding or sharing is among them."""
 
 FUSED_HERE = {"LayerNormWithCastFusionTest": {"LayerNormalization"}}
 """Operators of which more are left because they stand for several that ONNX Runtime leaves."""
@@ -61,7 +57,7 @@ def left_over(case):
 def test_no_more_operators_are_left_than_onnx_runtime_leaves(name):
     before, after, more = left_over(MODELS[name])
 
-    if name in WRONG_THERE or name in NOT_YET:
+    if name in WRONG_THERE or name in LEFT_HERE:
         assert more, f"{name} is reached: take it off the list"
     else:
         assert more == FUSED_HERE.get(name, set())

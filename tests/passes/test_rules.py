@@ -1,10 +1,17 @@
+import inspect
+import math
+
 import numpy as np
 import pytest
 
 import symgraph as sg
 from symgraph import passes
+from symgraph.core.apply import symbol
+from symgraph.core.scope import tracing
 from symgraph.ops import onnx
 from symgraph.passes import PassError, rule
+from symgraph.runtime.exporter import to_model
+from symgraph.runtime.importer import load_graph
 
 
 def names(graph):
@@ -146,3 +153,85 @@ def test_old_versions_of_an_operator_match_unless_their_meaning_changed():
     found = sg.load_onnx(model).graph
     assert len(relu.matches(found)) == 1
     assert softmax.matches(found) == {}
+
+
+def layer_norm(x, g, b):
+    centred = x - sg.mean(x, axis=-1, keepdims=True)
+    return centred / sg.sqrt(sg.mean(sg.square(centred), axis=-1, keepdims=True) + 1e-5) * g + b
+
+
+def soft_max(x):
+    e = sg.exp(x - sg.max(x, axis=-1, keepdims=True))
+    return e / sg.sum(e, axis=-1, keepdims=True)
+
+
+def attention(q, k, v):
+    return sg.softmax(q @ sg.swapaxes(k, -1, -2) * 0.125, axis=-1) @ v
+
+
+WRITTEN = {
+    "mean": lambda x: sg.mean(x, axis=-1, keepdims=True), "mean of two": lambda x: sg.mean(x, axis=(-2, -1)),
+    "sum": lambda x: sg.sum(x, axis=0), "sum of all": lambda x: sg.sum(x), "prod": lambda x: sg.prod(x, axis=(0, -1)),
+    "logsumexp": lambda x: sg.logsumexp(x, axis=-1), "max": lambda x: sg.max(x, axis=-1), "var": lambda x: sg.var(x),
+    "std": lambda x: sg.std(x, axis=-1), "argmax": lambda x: sg.argmax(x, axis=-1), "any": lambda x: sg.any(x, axis=0),
+    "count_nonzero": lambda x: sg.count_nonzero(x, axis=0), "average": lambda x: sg.average(x, axis=-1),
+    "transpose": lambda x: x.T, "turned": lambda x: sg.transpose(x, (0, 2, 1)), "norm": lambda x: sg.norm(x, axis=-1),
+    "swapaxes": lambda x: sg.swapaxes(x, -1, -2), "matmul": lambda x, y: sg.matmul(x, y),
+    "matmul turned": lambda x, y: x @ y.T,
+    "einsum": lambda x, y: sg.einsum("bij,bjk->bik", x, y), "softmax": lambda x: sg.softmax(x, axis=-1),
+    "gelu": lambda x: 0.5 * x * (1 + sg.erf(x / math.sqrt(2))), "gelu op": lambda x: sg.gelu(x),
+    "gelu of numpy": lambda x: 0.5 * x * (1 + sg.erf(x / np.sqrt(2))),
+    "gelu tanh": lambda x: 0.5 * x * (1 + sg.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))),
+    "silu": lambda x: x * sg.sigmoid(x), "swish": lambda x: x / (1 + sg.exp(-x)), "layer norm": layer_norm,
+    "layer norm by var": lambda x, g, b: (x - sg.mean(x, axis=-1, keepdims=True)) / sg.sqrt(
+        sg.var(x, axis=-1, keepdims=True) + 1e-5) * g + b,
+    "layer norm op": lambda x, g, b: sg.layer_normalization(x, g, b),
+    "rms norm": lambda x, g: x * sg.rsqrt(sg.mean(sg.square(x), axis=-1, keepdims=True) + 1e-6) * g,
+    "rms norm by power": lambda x, g: x / sg.sqrt(sg.mean(x ** 2, axis=-1, keepdims=True) + 1e-6) * g,
+    "softmax by hand": soft_max, "attention": attention, "where": lambda c, x, y: sg.where(c, x, y),
+    "minus": lambda x: 1 - x, "modulo": lambda x: x % 2.0, "hard sigmoid": lambda x: sg.hard_sigmoid(x),
+    "floor divide": lambda x: x // 2.0, "log1p": lambda x: sg.log1p(x), "cumsum": lambda x: sg.cumsum(x, axis=-1),
+    "expand_dims": lambda x: sg.expand_dims(x, -1), "first": lambda x: x[:, 0], "take": lambda x: sg.take(x, 0, axis=1),
+    "concatenate": lambda x, y: sg.concatenate([x, y], axis=-1), "cast": lambda x: sg.cast(x, "int32"),
+    "stack": lambda x, y: sg.stack([x, y]), "clip": lambda x: sg.clip(x, 0.0, 6.0), "relu": lambda x: sg.relu(x),
+    "linear": lambda x, w, b: x @ w + b}
+"""Patterns as a user of Keras writes them."""
+
+BUILT_OF_COMPOSITES = {"max", "var", "std", "any", "softmax by hand", "layer norm by var", "modulo", "floor divide",
+                       "log1p"}
+"""Files hold the bodies of these as functions, which come back as other operators."""
+
+
+def applied(function, dtype="float32"):
+    """A graph of a function, in the middle of others."""
+    shapes = {"g": (4,), "b": (4,), "w": (4, 4)}
+    inputs = [symbol(shapes.get(name, (4, 4, 4)), "bool" if name == "c" else dtype, name)
+              for name in inspect.signature(function).parameters]
+    with tracing():
+        y = function(*(x if x.dtype == "bool" else x * 3.0 for x in inputs))
+        return sg.Graph(inputs, [onnx("Identity", y)], output_names=["result"])
+
+
+def finder(function, name):
+    """A rule that finds what a function makes, and puts a marker behind it."""
+    return rule(function, lambda *x: onnx("Identity", function(*x)), name=name)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_patterns_are_written_as_models_are(name):
+    found, graph = finder(WRITTEN[name], name), applied(WRITTEN[name])
+
+    assert len(found.matches(graph)) == 1, passes.explain(found, graph)
+    assert [str(x.type) for x in found(graph).outputs] == [str(x.type) for x in graph.outputs]
+
+
+@pytest.mark.parametrize("name", sorted(set(WRITTEN) - BUILT_OF_COMPOSITES))
+def test_patterns_find_what_files_of_older_opsets_hold(name):
+    found = finder(WRITTEN[name], name)
+    for opset in (11, 13, 17, 18, 20):
+        try:
+            graph = passes.freeze(load_graph(to_model(applied(WRITTEN[name]), opset=opset).model))
+        except sg.core.errors.UnsupportedOpError:
+            continue  # the operator is newer
+        if len(graph.nodes) == len(applied(WRITTEN[name]).nodes):  # else it was written in other operators
+            assert len(found.matches(graph)) == 1, f"opset {opset}: {passes.explain(found, graph)}\n{graph}"

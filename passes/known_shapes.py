@@ -15,7 +15,7 @@ from symgraph.passes.number_rules import NUMBER_RULES
 from symgraph.passes.shape_rules import shape_rule
 
 
-class Extents:
+class KnownShapes:
     """The shape of every value in a graph, and the numbers in those that compute with shapes, of nodes visited so far.
 
     `whole` says for each open shape the first value that has it, `sources` for each open size the first value

@@ -1,0 +1,23 @@
+"""Differentiation: the walk back over ops, tapes, and gradients of functions."""
+
+from symgraph.autodiff.custom import custom_gradient, stop_gradient
+from symgraph.autodiff.functions import (
+    grad,
+    grads,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    value_and_grads,
+    variable_grads,
+    vjp,
+)
+from symgraph.autodiff.symbolic import gradients
+from symgraph.autodiff.tape import GradientTape
+from symgraph.core.gradient import gradient_of
+
+__all__ = [
+    "GradientTape", "custom_gradient", "grad", "gradient_of", "gradients", "grads", "hessian", "hvp", "jacobian", "jvp",
+    "stop_gradient", "value_and_grad", "value_and_grads", "variable_grads", "vjp",
+]
