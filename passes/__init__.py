@@ -28,6 +28,7 @@ from symgraph.passes.merge_reshapes import merge_reshapes
 from symgraph.passes.merge_slices import merge_slices
 from symgraph.passes.recognize_activations import recognize_activations
 from symgraph.passes.recognize_attention import recognize_attention
+from symgraph.passes.recognize_group_normalization import recognize_group_normalization
 from symgraph.passes.recognize_normalization import recognize_normalization
 from symgraph.passes.recognize_rms_normalization import recognize_rms_normalization
 from symgraph.passes.remove_casts import remove_casts
@@ -38,6 +39,7 @@ from symgraph.passes.remove_unused import remove_unused
 from symgraph.passes.report import PassReport, Report
 from symgraph.passes.rules import Rule, rule
 from symgraph.passes.share_common import share_common_subexpressions
+from symgraph.passes.simplify_sum_to import simplify_sum_to
 from symgraph.passes.simplify_sums import simplify_sums
 from symgraph.passes.split_slices import split_slices
 from symgraph.passes.turn_products import turn_products
@@ -82,6 +84,7 @@ __all__ = [
     "optimize",
     "recognize_activations",
     "recognize_attention",
+    "recognize_group_normalization",
     "recognize_normalization",
     "recognize_rms_normalization",
     "remove_casts",
@@ -92,6 +95,7 @@ __all__ = [
     "rule",
     "share_common_subexpressions",
     "simplify_sums",
+    "simplify_sum_to",
     "split_slices",
     "turn_products",
     "upgrade_opset",

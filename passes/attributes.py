@@ -13,6 +13,11 @@ def attribute(node: Node, name: str, default: Any = None) -> Any:
     return node.attributes.get(name, default)
 
 
+def attributes_of(node: Node, **changed: Any) -> dict[str, Any]:
+    """All attributes of a node, some of them changed: what another node like it is made with."""
+    return {**node.attributes, **changed}
+
+
 def axes_of(node: Node, place: int) -> tuple[int, ...] | None:
     """The axes of a node: an attribute in older versions, a constant input in newer ones; () where none are given."""
     if "axes" in node.attributes:

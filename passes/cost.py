@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from symgraph.core.apply import placeholder
 from symgraph.core.errors import GraphError, nearest
-from symgraph.core.graph import Graph, copy_node
+from symgraph.core.graph import Graph, constant_array, copy_node
 from symgraph.core.inference import MAX_DATA
 from symgraph.core.scope import in_place_of
-from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import Dim, TensorType, ValueType, is_floating
 from symgraph.core.variable import Variable
 from symgraph.passes.flops import count_flops
@@ -176,25 +176,40 @@ class _Counter:
                 if old is not None and new is not None:
                     new.type = self.bind(old.type, new.type)
             outputs = (fold_node(made, operands) if _is_small(made) else None) or made.outputs
-            flops, inner_peak = self._with_graphs(node, operands) if any(True for _ in node.subgraphs()) else (
-                count_flops(node, list(map(self.type_of, operands)), list(map(self.type_of, outputs))), 0)
+            if node.subgraphs():
+                flops, inner_peak = self._with_graphs(node, operands, made)
+            else:
+                flops = count_flops(node, list(map(self.type_of, operands)), list(map(self.type_of, outputs)))
         first = next(x for x in node.outputs if x is not None)
         shown = self.type_of(next(x for x in outputs if x is not None))
         written = _sum(self.bytes(x) for x in outputs if x is not None)
         read = self.read(node, operands, written)
         return NodeCost(node, graph.names[first], shown, flops, read, written, inner_peak), outputs
 
-    def _with_graphs(self, node: Node, operands: tuple[Operand | None, ...]) -> tuple[int | None, int | None]:
-        """An If costs its dearest branch, a Scan its body at every step; how often a Loop runs is not known."""
+    def _with_graphs(self, node: Node, operands: tuple[Operand | None, ...], made: Node,
+                     ) -> tuple[int | None, int | None]:
+        """An If costs the branch that is taken, or else its dearest, a Scan its body at every step; how often a Loop
+        runs is not known."""
+        is_if = node.op.name == "If" and not node.op.domain
+        condition = constant_array(operands[0]) if is_if and operands[0] is not None else None
         captures = [x for x in operands[len(node.inputs):] if x is not None]
         totals: list[int | None] = []
         peaks: list[int | None] = []
-        for _, graph in node.subgraphs():
+        results: list[list[Operand]] = []
+        for name, graph in node.subgraphs():
+            if condition is not None and name != ("then_branch" if condition.item() else "else_branch"):
+                continue
             rows, peak, _ = self.run(graph, [*graph.inputs, *captures])
             totals.append(_sum(row.flops for row in rows))
             peaks.append(peak)
+            results.append(self.outputs)
+        for x, *given in zip(made.outputs, *results, strict=True) if is_if else ():
+            if x is not None and all(y.type == given[0].type for y in given):
+                x.type = self.bind(x.type, given[0].type)
+                if isinstance(x.type, TensorType) and x.type.shape is None:
+                    x.type = given[0].type
         peak = None if None in peaks else max((x for x in peaks if x is not None), default=0)
-        if node.op.name == "If" and None not in totals:
+        if is_if and None not in totals:
             return max((x for x in totals if x is not None), default=0), peak
         steps = self.steps(node, operands)
         return (None if steps is None or totals[0] is None else steps * totals[0]), peak

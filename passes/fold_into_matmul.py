@@ -12,7 +12,7 @@ from symgraph.core.graph import Graph, constant_array
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Array, Tensor
-from symgraph.passes.attributes import attribute
+from symgraph.passes.attributes import attribute, attributes_of
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.fold_into_convolution import Affine, affine_of_normalization, is_kept
 from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_regions, shape_of
@@ -97,7 +97,7 @@ def _folded(product: Node, between: tuple[Node, ...], node: Node, weights: tuple
 
     def make(x: Operand, *rest: Operand) -> Any:
         y = _product(product, x, constants, opset)
-        return apply_op(between[0].op, y, *rest, **between[0].attributes) if between else y
+        return apply_op(between[0].op, y, *rest, **attributes_of(between[0])) if between else y
 
     rest = tuple(y for node in between for y in node.inputs[1:] if y is not None)
     yield Region((product, *between, node), (x, *rest), make)
@@ -105,7 +105,7 @@ def _folded(product: Node, between: tuple[Node, ...], node: Node, weights: tuple
 
 def _product(product: Node, x: Operand, constants: tuple[Tensor, ...], opset: int) -> Any:
     if product.op.name == "Gemm":
-        return apply_op(product.op, x, *constants, **product.attributes)
+        return apply_op(product.op, x, *constants, **attributes_of(product))
     if len(constants) > 1 and len(shape_of(x) or ()) == 2:
         return apply_op(find_op("Gemm", "", opset), x, *constants)
     y = apply_op(product.op, x, constants[0])

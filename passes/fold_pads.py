@@ -11,7 +11,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import Shape, is_floating
 from symgraph.core.value import Array
-from symgraph.passes.attributes import attribute
+from symgraph.passes.attributes import attribute, attributes_of
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, made_by, rewrite_regions, shape_of
 from symgraph.passes.merge_pads import Padding, padding_of
@@ -41,11 +41,11 @@ def _find(node: Node) -> Iterator[Region]:
     pads = tuple(a + b for a, b in zip((*padding.before[2:], *padding.after[2:]), own, strict=True))
     if not _may_take(node, padding, own, pads, shape) or (node.op.name == "MaxPool" and not _is_whole(x)):
         return
-    changed = {"pads": pads, "auto_pad": None}
+    attributes = attributes_of(node, pads=pads, auto_pad=None)
     if node.op.name == "AveragePool":
-        changed["count_include_pad"] = 1
+        attributes["count_include_pad"] = 1
     inputs = (x, *(y for y in node.inputs[1:] if y is not None))
-    yield Region((pad, node), inputs, lambda *operands: apply_op(node.op, *operands, **{**node.attributes, **changed}))
+    yield Region((pad, node), inputs, lambda *operands: apply_op(node.op, *operands, **attributes))
 
 
 def _own_pads(node: Node, spatial: int) -> tuple[int, ...] | None:

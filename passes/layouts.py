@@ -28,21 +28,21 @@ REDUCTIONS = frozenset({
 class Moved:
     """A node before transposes: its outputs are to be transposed by `perm`; attributes, and inputs that change.
 
-    `turned` are places of inputs that were not transposed and so are to be transposed back.
+    `reshaped` are inputs that were not transposed and are to have these shapes now; only axes of size 1 move.
     """
 
     perm: Perm
     attributes: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[int, Operand] = field(default_factory=dict)
-    turned: frozenset[int] = frozenset()
+    reshaped: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Layouts:
-    """What is known of a graph: the values that are transposes of others, and for values the transposes there are."""
+    """What is known of a graph: the values that are transposes of others, and what inputs are transposed to."""
 
-    perms: dict[Operand, Perm]
-    turns: Mapping[Operand, set[Perm]]
+    perms: Mapping[Operand, Perm]
+    turns: Mapping[tuple[Operand, Perm], Operand]
 
     def __contains__(self, x: Operand | None) -> bool:
         return x is not None and x in self.perms
@@ -69,7 +69,7 @@ def _rule(node: Node) -> Rule | None:
         return _broadcast if node.op.version >= 7 else None
     if name in ("Softmax", "LogSoftmax", "Hardmax"):
         return _along_axis if node.op.version >= 13 else None
-    return _reduced if name in REDUCTIONS else _RULES.get(name)
+    return _reduction if name in REDUCTIONS else _RULES.get(name)
 
 
 def has_rule(node: Node) -> bool:
@@ -100,32 +100,37 @@ def _elementwise(node: Node, perm: Perm, known: Layouts) -> Moved | None:
 
 
 def _broadcast(node: Node, perm: Perm, known: Layouts) -> Moved | None:
-    inputs, turned = {}, set()
+    inputs: dict[int, Operand] = {}
+    reshaped = {}
     for place, x in enumerate(node.inputs):
-        if x is None or x in known:
+        if x is None or x in known or shape_of(x) == ():
             continue
-        shape = shape_of(x)
+        turned, shape = _turned(x, perm, known), _reshaped(x, perm)
         if isinstance(x, Tensor) and x.ndim <= len(perm):
             inputs[place] = laid_out(x, perm)
-        elif shape is None or (shape and not _is_free(x, perm, known)):
+        elif turned is not None:
+            inputs[place] = turned
+        elif shape is not None:
+            reshaped[place] = shape
+        else:
             return None
-        elif shape:
-            turned.add(place)
-    return Moved(perm, node.attributes, inputs, frozenset(turned))
+    return Moved(perm, node.attributes, inputs, reshaped)
 
 
-def _is_free(x: Operand, perm: Perm, known: Layouts) -> bool:
-    """Whether turning `x` back costs nothing.
+def _turned(x: Operand, perm: Perm, known: Layouts) -> Operand | None:
+    """What `perm` makes `x` of, where the graph has that."""
+    return known.turns.get((x, inverse(perm)))
 
-    That is there already, or only axes of size 1 move, and a reshape that made it can do that.
-    """
-    if inverse(perm) in known.turns.get(x, ()):
-        return True
+
+def _reshaped(x: Operand, perm: Perm) -> tuple[int, ...] | None:
+    """The shape of what `perm` makes `x` of, where only axes of size 1 move and a reshape made `x`."""
     shape, maker = shape_of(x) or (), x.node if isinstance(x, SymbolicTensor) else None
     if len(shape) != len(perm) or maker is None or maker.op.domain or maker.op.name not in ("Reshape", "Unsqueeze"):
-        return False
+        return None
     long = [axis for axis in inverse(perm) if shape[axis] != 1]
-    return long == sorted(long) and shape.count(None) <= 1
+    sizes = tuple(shape[axis] if isinstance(shape[axis], int) else -1 for axis in inverse(perm))
+    known = tuple(size for size in sizes if isinstance(size, int))
+    return known if long == sorted(long) and known.count(-1) <= 1 and 0 not in known else None
 
 
 def _prelu(node: Node, perm: Perm, known: Layouts) -> Moved | None:
@@ -136,15 +141,16 @@ def _prelu(node: Node, perm: Perm, known: Layouts) -> Moved | None:
 
 
 def _concat(node: Node, perm: Perm, known: Layouts) -> Moved | None:
-    inputs, turned = {}, set()
+    inputs: dict[int, Operand] = {}
     for place, x in enumerate(node.inputs):
+        turned = None if x is None else _turned(x, perm, known)
         if isinstance(x, Tensor) and x.ndim == len(perm):
             inputs[place] = laid_out(x, perm)
-        elif x is None or (x not in known and not _is_free(x, perm, known)):
-            return None
+        elif x not in known and turned is not None:
+            inputs[place] = turned
         elif x not in known:
-            turned.add(place)
-    return Moved(perm, _with_axis(node, perm), inputs, frozenset(turned))
+            return None
+    return Moved(perm, _with_axis(node, perm), inputs)
 
 
 def _with_axis(node: Node, perm: Perm, default: int = -1) -> dict[str, Any]:
@@ -214,7 +220,7 @@ def _left(perm: Perm, gone: set[int]) -> Perm:
     return tuple(sorted(kept).index(axis) for axis in kept)
 
 
-def _reduced(node: Node, perm: Perm, known: Layouts) -> Moved | None:
+def _reduction(node: Node, perm: Perm, known: Layouts) -> Moved | None:
     axes = axes_of(node, 1)
     if not _is_first_only(node, known) or not axes:
         return None

@@ -37,6 +37,7 @@ from symgraph.passes.remove_unused import remove_unused
 from symgraph.passes.report import PassReport, Report
 from symgraph.passes.share_common import share_common_subexpressions
 from symgraph.passes.simplify import SIMPLIFICATIONS
+from symgraph.passes.simplify_sum_to import simplify_sum_to
 from symgraph.passes.simplify_sums import simplify_sums
 from symgraph.passes.split_slices import split_slices
 from symgraph.passes.turn_products import turn_products
@@ -46,7 +47,8 @@ from symgraph.passes.verify import Pass, name_of, run_pass
 from symgraph.runtime.exporter import walk_nodes
 
 TRAINING: tuple[Pass, ...] = (
-    remove_identity, remove_casts, fold_constants, inline_branches, fold_shapes, merge_slices, split_slices, merge_pads,
+    remove_identity, remove_casts, fold_constants, inline_branches, simplify_sum_to, fold_shapes, merge_slices,
+    split_slices, merge_pads,
     merge_reshapes, remove_expands, remove_transposes, hoist_invariants, remove_unused, share_common_subexpressions,
     simplify_sums, *SIMPLIFICATIONS)
 """For graphs that are trained: weights stay variables."""

@@ -12,7 +12,7 @@ from symgraph.core.graph import Graph, constant_array, node_graphs
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import numpy_dtype
 from symgraph.core.value import Array, Tensor
-from symgraph.passes.attributes import attribute
+from symgraph.passes.attributes import attribute, attributes_of
 from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.matching import dtype_of, made_by, shape_of
 from symgraph.passes.rules import readers_of
@@ -98,7 +98,7 @@ def _merged(node: Node, operands: tuple[Operand | None, ...], outer: Padding, re
     x = made_by(operands[0], "Pad")
     source = inner.inputs[0] if x is None else x.inputs[0]
     if node.op.version < 11:
-        return (apply_op(node.op, source, **{**node.attributes, "pads": sums}),)
+        return (apply_op(node.op, source, **attributes_of(node, pads=sums)),)
     filling = operands[2:3] if outer.mode == "constant" else ()
     return (apply_op(node.op, source, Tensor(np.array(sums, np.int64)), *filling, mode=outer.mode),)
 

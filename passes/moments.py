@@ -11,7 +11,7 @@ from symgraph.core.apply import apply_op
 from symgraph.core.graph import constant_array
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Tensor
-from symgraph.passes.attributes import attribute
+from symgraph.passes.attributes import attribute, attributes_of
 from symgraph.passes.matching import Region, dtype_of, in_both_orders, kept_axes, made_by, number
 
 
@@ -93,4 +93,4 @@ def uncast(node: Node, name: str) -> Iterator[Region]:
             w is None or not np.array_equal(w, w.astype(np.float16)) for w in weights):
         return
     given = [Tensor(w.astype(np.float16)) for w in weights if w is not None]
-    yield Region((cast, inner, node), (x,), lambda x: apply_op(inner.op, x, *given, **inner.attributes))
+    yield Region((cast, inner, node), (x,), lambda x: apply_op(inner.op, x, *given, **attributes_of(inner)))

@@ -22,9 +22,9 @@ from symgraph.runtime.opsets import choose_opsets
 def recognize_attention(graph: Graph) -> Graph:
     """softmax(q @ T(k) * c + m) @ v -> Attention(q, k, v, m, scale=c), of four axes: batch, heads, sequence, size.
 
-    Only in graphs of opset 23 or newer; where sequences have known lengths, because ONNX Runtime's operator refuses
-    empty ones; and where m is absent or a constant that leaves something in every row, because a row of nothing gives
-    0 there and NaN here. In no pipeline: it is no faster than what it stands for. Rounds differently.
+    Only in graphs of opset 23 or newer; where all sizes are known, because ONNX Runtime's operator refuses empty
+    batches and sequences; and where m is absent or a constant that leaves something in every row, because a row of
+    nothing gives 0 there and NaN here. In no pipeline: it is no faster than what it stands for. Rounds differently.
     """
     opset = choose_opsets(graph)[""]
     return graph if opset < 23 else rewrite_regions(graph, lambda node: _find(node, opset))
@@ -89,11 +89,11 @@ def _unscaled(x: Operand | None) -> tuple[Operand | None, float, tuple[Node, ...
 
 
 def _fits(q: Shape | None, k: Shape | None, v: Shape | None) -> bool:
-    """Whether batch, heads and sizes certainly agree, and no sequence is empty."""
+    """Whether batch, heads and sizes certainly agree, and none is 0."""
     if q is None or k is None or v is None or not len(q) == len(k) == len(v) == 4:
         return False
-    known = all(isinstance(d, int) and d > 0 for d in (q[2], k[2], *q[1:2], q[3], v[3]))
-    return known and q[0] is not None and q[:2] == k[:2] == v[:2] and q[3] == k[3] and k[2] == v[2]
+    known = all(isinstance(d, int) and d > 0 for d in (*q, k[2], v[3]))
+    return known and q[:2] == k[:2] == v[:2] and q[3] == k[3] and k[2] == v[2]
 
 
 def _is_open(mask: Operand, scores: Shape | None) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from symgraph.core.apply import apply_op
 from symgraph.core.graph import Graph, node_graphs
 from symgraph.core.op import Op, find_op
@@ -26,19 +28,19 @@ def remove_transposes(graph: Graph) -> Graph:
     were; constants on the way are transposed here. Relaxed, because some kernels (Elu, Sin, Log) round an element by
     its place in memory.
     """
-    return _removed(graph, find_op("Transpose", "", choose_opsets(graph)[""]))
+    return _removed(graph, choose_opsets(graph)[""])
 
 
-def _removed(graph: Graph, transpose: Op) -> Graph:
-    plan = _Plan(graph)
+def _removed(graph: Graph, opset: int) -> Graph:
+    plan, transpose, reshape = _Plan(graph), find_op("Transpose", "", opset), find_op("Reshape", "", opset)
 
     def rewrite(node: Node, operands: tuple[Operand | None, ...]) -> Results:
         if any(True for _ in node_graphs(node)):
-            return rewrite_bodies(node, operands, lambda body: _removed(body, transpose))
+            return rewrite_bodies(node, operands, lambda body: _removed(body, opset))
         if is_transpose(node):
             return _merged(node, operands)
         move = plan.moves.get(node)
-        return None if move is None else _sunk(node, operands, move, transpose)
+        return None if move is None else _sunk(node, operands, move, transpose, reshape)
 
     return graph.rewrite(rewrite)
 
@@ -83,14 +85,15 @@ def _merged(node: Node, operands: tuple[Operand | None, ...]) -> Results:
     return None if inner is None else [apply_op(node.op, x, perm=perm)]
 
 
-def _sunk(node: Node, operands: tuple[Operand | None, ...], move: Moved, transpose: Op) -> Results:
+def _sunk(node: Node, operands: tuple[Operand | None, ...], move: Moved, transpose: Op, reshape: Op,
+          ) -> Results:
     inputs: list[Operand | None] = []
     for place, x in enumerate(operands):
         found = _transposed(x)
         if place in move.inputs:
             inputs.append(move.inputs[place])
-        elif place in move.turned:
-            inputs.append(apply_op(transpose, x, perm=inverse(move.perm)))
+        elif place in move.reshaped:
+            inputs.append(apply_op(reshape, x, np.array(move.reshaped[place], np.int64)))
         elif found is not None and shape_of(x):
             inputs.append(found[0])
         else:
@@ -115,7 +118,8 @@ class _Plan:
             y = node.outputs[0] if node.outputs else None
             perm = perm_of(node) if is_transpose(node) else None
             if perm is not None and y is not None:
-                if not _is_still(perm) and node.inputs[0] not in self.perms:  # two in a row are first merged
+                is_first = node.inputs[0] not in self.perms and _transposed(node.inputs[0]) is None
+                if is_first and not _is_still(perm):  # two in a row are merged first
                     self.perms[y] = perm
                 continue
             move = moved(node, known)
@@ -127,13 +131,14 @@ class _Plan:
         for nodes in _groups(self.moves, self.perms, parents):
             self._settle(nodes)
 
-    def _turns(self, graph: Graph) -> dict[Operand, set[Perm]]:
-        """The transposes that stay, because somebody else reads them, by what they are of."""
-        found: dict[Operand, set[Perm]] = {}
+    def _turns(self, graph: Graph) -> dict[tuple[Operand, Perm], Operand]:
+        """The transposes of inputs that stay, because somebody reads them who cannot do without."""
+        found: dict[tuple[Operand, Perm], Operand] = {}
         for node in graph.nodes:
             x, perm = node.inputs[0] if node.inputs else None, perm_of(node) if is_transpose(node) else None
-            if x is not None and perm is not None and not all(map(_could_move, self._readers(node.outputs[0]))):
-                found.setdefault(x, set()).add(perm)
+            if perm is not None and isinstance(x, SymbolicTensor) and x.node is None and not all(
+                    map(_could_move, self._readers(node.outputs[0]))):
+                found.setdefault((x, perm), node.output)
         return found
 
     def _settle(self, nodes: list[Node]) -> None:

@@ -70,8 +70,8 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        known = {FileNotFoundError: "no such file", IsADirectoryError: "a directory", PermissionError: "may not be read"}
-        reason = known.get(type(error), str(error))
+        known = ((FileNotFoundError, "no such file"), (IsADirectoryError, "a directory"))
+        reason = next((text for kind, text in known if isinstance(error, kind)), str(error))
         raise FormatError(f"{path}: {reason}, expected an ONNX model") from None
 
 

@@ -29,7 +29,7 @@ def walk_nodes(graph: Graph) -> Iterator[Node]:
 
 def graph_ops(graph: Graph) -> tuple[Op, ...]:
     """The ops of a graph that ONNX defines, each once."""
-    return tuple(dict.fromkeys(node.op for node in walk_nodes(graph) if node.op.schema is not None))
+    return tuple(op for op in graph.ops if op.schema is not None)
 
 
 def choose_opsets(graph: Graph, opset: int | None = None) -> dict[str, int]:
@@ -45,9 +45,9 @@ def choose_opsets(graph: Graph, opset: int | None = None) -> dict[str, int]:
               for domain, ops in domains.items()}
     if opset is not None:
         opsets[""] = opset
-    for node in walk_nodes(graph):
-        if node.op.schema is None:
-            opsets.setdefault(node.op.domain, node.op.version)
+    for op in graph.ops:
+        if op.schema is None:
+            opsets.setdefault(op.domain, op.version)
     return opsets
 
 

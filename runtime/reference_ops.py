@@ -32,14 +32,14 @@ class ConvTranspose(OpRun):  # type: ignore[misc]
             totals = [max(n - size, 0) for n, size in zip(whole, sizes, strict=True)]
             cut = [t // 2 if auto_pad == "SAME_UPPER" else t - t // 2 for t in totals]
         canvas = [max(n, p + size) for n, p, size in zip(whole, cut, sizes, strict=False)]
-        parts = x.reshape(x.shape[0], group, -1, *x.shape[2:])
+        parts = x.reshape(x.shape[0], group, x.shape[1] // group, *x.shape[2:])
         kernel = w.reshape(group, parts.shape[2], *w.shape[1:])
         y = np.zeros((x.shape[0], group, w.shape[1], *canvas), x.dtype)
         for place in product(*map(range, w.shape[2:])):
             where = tuple(slice(j * d, j * d + (n - 1) * s + 1, s) for j, d, n, s in zip(
                 place, spread, x.shape[2:], steps, strict=True))
             y[(..., *where)] += np.einsum("ngc...,gco->ngo...", parts, kernel[(..., *place)])
-        y = y.reshape(x.shape[0], -1, *canvas)
+        y = y.reshape(x.shape[0], group * w.shape[1], *canvas)
         y = y[(..., *(slice(p, p + size) for p, size in zip(cut, sizes, strict=False)))]
         return (y if b is None else y + b.reshape(-1, *[1] * rank),)
 

@@ -1,5 +1,7 @@
 """Differentiation: the walk back over ops, tapes, and gradients of functions."""
 
+from symgraph.autodiff import control_flow as control_flow
+from symgraph.autodiff.checkpoint import checkpoint
 from symgraph.autodiff.custom import custom_gradient, stop_gradient
 from symgraph.autodiff.functions import (
     grad,
@@ -18,6 +20,6 @@ from symgraph.autodiff.tape import GradientTape
 from symgraph.core.gradient import gradient_of
 
 __all__ = [
-    "GradientTape", "custom_gradient", "grad", "gradient_of", "gradients", "grads", "hessian", "hvp", "jacobian", "jvp",
+    "GradientTape", "checkpoint", "custom_gradient", "grad", "gradient_of", "gradients", "grads", "hessian", "hvp", "jacobian", "jvp",
     "stop_gradient", "value_and_grad", "value_and_grads", "variable_grads", "vjp",
 ]

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from symgraph.autodiff.bodies import Found, through_body
 from symgraph.ops.summing import sum_to
 from symgraph.autodiff.expansion import is_defined, through_expansion
+from symgraph.autodiff.lifting import lift_node
 from symgraph.core.errors import GradientError
 from symgraph.core.gradient import Application, GradientRule, find_rule, why_without
 from symgraph.core.graph import node_graphs
@@ -50,10 +51,7 @@ def backpropagate(applications: Sequence[Application], ys: Sequence[Operand], dy
 def _path(applications: Sequence[Application], ys: Iterable[Operand], xs: Iterable[Operand],
           ) -> tuple[set[Operand], list[Application]]:
     """The values that depend on `xs`, and the applications that lie between `xs` and `ys`."""
-    carriers = set(xs)
-    for each in applications:
-        if why_without(each.op) is None and not carriers.isdisjoint(sources_of(each)):
-            carriers.update(y for y in each.outputs if y is not None and carries_gradient(y))
+    carriers = carried_by(applications, xs)
     needed, path = set(ys), []
     for each in reversed(applications):
         if needed.isdisjoint(y for y in each.outputs if y is not None) or why_without(each.op) is not None:
@@ -63,6 +61,15 @@ def _path(applications: Sequence[Application], ys: Iterable[Operand], xs: Iterab
             needed.update(inner)
             path.append(each)
     return carriers, path[::-1]
+
+
+def carried_by(applications: Sequence[Application], xs: Iterable[Operand]) -> set[Operand]:
+    """The values that depend on `xs`, which are among them."""
+    carriers = set(xs)
+    for each in applications:
+        if why_without(each.op) is None and not carriers.isdisjoint(sources_of(each)):
+            carriers.update(y for y in each.outputs if y is not None and carries_gradient(y))
+    return carriers
 
 
 def sources_of(each: Application) -> list[Operand]:
@@ -107,6 +114,7 @@ def _total(found: dict[Operand, list[Operand]], x: Operand) -> Operand | None:
 
 def _through(each: Application, dys: Found, carriers: set[Operand]) -> list[tuple[Operand, Operand]]:
     """The gradients of what an application depends on, as pairs."""
+    each = lift_node(each) if isinstance(each, Node) else each
     sources: list[Operand | None] = list(each.operands)
     sources += sources_of(each)[len([x for x in each.operands if x is not None]):]
     wanted = tuple(x is not None and x in carriers for x in sources)
@@ -129,7 +137,7 @@ def _through(each: Application, dys: Found, carriers: set[Operand]) -> list[tupl
 
 def _applied(rule: GradientRule, each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     if rule.whole:
-        results = rule.function(each, dys)
+        results = rule.function(each, dys, wanted)
     elif rule.every_output:
         results = rule.function(dys, each.outputs, *each.inputs, **each.attributes)
     elif dys[0] is None:
@@ -137,7 +145,7 @@ def _applied(rule: GradientRule, each: Application, dys: Found, wanted: Sequence
     else:
         results = rule.function(dys[0], each.outputs[0], *each.inputs, **each.attributes)
     results = tuple(results) if isinstance(results, tuple | list) else (results,)
-    if any(dx is not None for dx in results[len(wanted):]):
+    if any(dx is not None and not _is_function(dx) for dx in results[len(wanted):]):  # of inputs that are left out
         raise GradientError(f"the gradient rule of {each.op} returned {len(results)} gradients for {len(wanted)} inputs")
     return tuple(dx() if needed and _is_function(dx) else None if _is_function(dx) else dx
                  for dx, needed in zip(results, wanted, strict=False))

@@ -5,7 +5,7 @@ Loops run a second time forward, and record what the way back needs: the carried
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,15 +82,18 @@ class _Step:
         """Whether the way back needs a value of the step."""
         return self.backward is not None and x in self.backward.readers
 
-    def state(self, index: int) -> SymbolicTensor:
-        """A state as the step gets it."""
-        return self.body.inputs[self.lead + index]
-
     @property
     def summed(self) -> tuple[int, ...]:
         """The captures that get a gradient."""
         first = len(self.body.inputs)
         return tuple(i - first for i in self.sources if i >= first)
+
+    def nexts(self, states: Mapping[int, Operand], sums: Sequence[Operand], found: Mapping[int, Operand],
+              ) -> list[Operand]:
+        """The gradients of the states before the step, 0 in the shape of `states` where there is none, and the sums."""
+        first = len(self.body.inputs)
+        nexts = [found[self.lead + k] if self.lead + k in found else zeros_like(states[k]) for k in self.flowing]
+        return nexts + [apply("Add", x, found[first + i]) for i, x in zip(self.summed, sums, strict=True)]
 
 
 def _step(body: Graph, lead: int, lead_out: int, states: int, wanted: Sequence[bool], dys: Found) -> _Step:
@@ -141,12 +144,12 @@ def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
                 for i, x in zip(with_dy, step.dys[len(step.flowing):], strict=True)]
     if not scanned:
         scanned = [(elements[0], operands[states], in_axes[0], 1 - in_directions[0])]
-    found = [i for i in range(count) if states + i in step.sources]
+    found = [i for i in range(states, states + count) if i in step.sources]
     sums = [placeholder(body.captures[i].type, "sum") for i in step.summed]
     dstates = step.dys[:len(step.flowing)] if step.backward is not None else [
         placeholder(body.inputs[k].type, "dy") for k in step.flowing]
     inputs = (*dstates, *sums, *(x for x, _, _, _ in scanned))
-    outputs = [*step.nexts(body.inputs, sums, step.sources), *(step.sources[states + i] for i in found)]
+    outputs = [*step.nexts(dict(zip(step.flowing, dstates, strict=True)), sums, step.sources), *(step.sources[i] for i in found)]
     begin, types = _start(step, each, dys, operands[:states])
     graph = Graph(inputs, own_outputs(outputs, (*inputs, *body.captures)), captures=body.captures,
                   name=f"{body.name}_grad")
@@ -154,9 +157,9 @@ def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
         "body": graph, "num_scan_inputs": len(scanned),
         "scan_input_axes": tuple(a for _, _, a, _ in scanned),
         "scan_input_directions": tuple(d for _, _, _, d in scanned),
-        "scan_output_axes": tuple(in_axes[i] for i in found),
-        "scan_output_directions": tuple(1 - in_directions[i] for i in found),
-    }, (*types, *(operands[states + i].type for i in found)), captures=operands[len(each.inputs):])
+        "scan_output_axes": tuple(in_axes[i - states] for i in found),
+        "scan_output_directions": tuple(1 - in_directions[i - states] for i in found),
+    }, (*types, *(operands[i].type for i in found)), captures=operands[len(each.inputs):])
     return _in_order(step, node.outputs, found, len(wanted))
 
 
@@ -167,7 +170,7 @@ def _loop_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
     lead, states = min(2, len(each.inputs)), len(body.inputs) - 2
     operands: tuple[Any, ...] = each.operands[lead:]
     step = _step(body, 2, 1, states, wanted[lead:], dys)
-    needed = [k for k in range(states) if step.reads(body.inputs[2 + k])]
+    needed = [k for k in range(states) if step.reads(body.inputs[2 + k]) or (k in step.flowing and 2 + k not in step.sources)]
     history = record_loop(each, needed)
     ys = [dy for dy in dys[states:] if dy is not None]
     last = apply("Sub", history.steps, np.int64(1))
@@ -182,7 +185,7 @@ def _loop_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
         given = [*carried[:count], *(apply("Gather", dy, position, axis=0) for dy in ys)]
         found = () if step.backward is None else bind(step.backward, [*inputs, *operands[states:], *given])
         sources = dict(zip(step.sources, found, strict=True))
-        return [Tensor(np.array(True)), *step.nexts(inputs, carried[count:total], sources), *ahead]
+        return [Tensor(np.array(True)), *step.nexts(values, carried[count:total], sources), *ahead]
 
     number, goes_on = placeholder(TensorType("int64", ()), "number"), placeholder(TensorType("bool", ()), "goes_on")
     carried = [placeholder(t, "carried") for t in (*_inner_types(step), *(TensorType("int64", ()) for _ in ends))]
@@ -239,10 +242,7 @@ def _inner_types(step: _Step) -> list[ValueType | None]:
 
 def _in_order(step: _Step, outputs: Sequence[Operand | None], elements: Sequence[int], count: int) -> Found:
     """The gradients of states, elements and captures, of what a Loop or Scan back gives."""
-    states, found = len(step.flowing), {}
     first = len(step.body.inputs) - step.lead
-    found.update(zip(step.flowing, outputs, strict=False))
-    found.update((first + i, x) for i, x in zip(step.summed, outputs[states:], strict=False))
-    before = first - len(step.elements)
-    found.update((before + i, x) for i, x in zip(elements, outputs[states + len(step.summed):], strict=True))
+    positions = (*step.flowing, *(first + i for i in step.summed), *elements)
+    found = dict(zip(positions, outputs, strict=False))
     return tuple(found.get(i) for i in range(count))

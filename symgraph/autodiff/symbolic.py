@@ -48,7 +48,7 @@ def gradients(ys: Any, xs: Any, grad_ys: Any = None, unconnected_gradients: Unco
     require_real(targets, "the gradient of")
     require_real(wanted, "a gradient with respect to")
     with tracing():
-        dys = start(targets, None if grad_ys is None else flatten(grad_ys))
+        dys = start(targets, in_places_of(ys, grad_ys))
         found = backpropagate(nodes_before(targets), targets, dys, wanted)
         results = connected(wanted, [found.get(x) for x in wanted], unconnected_gradients)
     return results if isinstance(xs, Operand) else pack(xs, results)
@@ -77,6 +77,14 @@ def seed_symbol(x: Operand) -> SymbolicTensor:
     made = record(find_op("Identity"), (x,), {}, (True,))[0]
     assert made is not None
     return made
+
+
+def in_places_of(targets: Any, given: Any) -> list[Any] | None:
+    """What was given for each target; for a single one it may be a list of numbers."""
+    if given is None:
+        return None
+    is_nested = isinstance(targets, list | tuple | dict)
+    return flatten(given) if is_nested or any(isinstance(x, Operand) for x in flatten(given)) else [given]
 
 
 def start(ys: Sequence[Operand], given: Sequence[object] | None) -> list[Operand]:

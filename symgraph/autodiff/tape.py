@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.autodiff.backward import backpropagate, carries_gradient
-from symgraph.autodiff.symbolic import Unconnected, connected, gradients, require_real, start
+from symgraph.autodiff.symbolic import Unconnected, connected, gradients, in_places_of, require_real, start
 from symgraph.core.errors import GradientError
 from symgraph.core.graph import Graph
 from symgraph.core.op import Op, find_op
@@ -143,13 +143,13 @@ class GradientTape:
         """
         targets, wanted = flatten(target), flatten(sources)
         if _is_symbolic((*targets, *wanted)):
-            given = None if output_gradients is None else flatten(output_gradients)
+            given = in_places_of(target, output_gradients)
             return pack(sources, gradients(targets, wanted, given, unconnected_gradients))
         self._use()
         require_real(wanted, "a gradient with respect to")
         require_real(targets, "the gradient of")
         ys = [y.value if isinstance(y, Variable) else y for y in targets]
-        dys = start(ys, None if output_gradients is None else flatten(output_gradients))
+        dys = start(ys, in_places_of(target, output_gradients))
         with self._replaying():
             return pack(sources, connected(wanted, self._walk(ys, dys, wanted), unconnected_gradients))
 

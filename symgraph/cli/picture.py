@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -40,6 +41,9 @@ text { font-family: "Inter", "Helvetica Neue", "DejaVu Sans", Arial, sans-serif;
 """
 
 MARGIN = 24.0
+MAX_SHARED = 3
+"""A value from outside of a picture is drawn anew at each reader where it has so many."""
+
 MAX_TEXT = 34
 
 
@@ -122,6 +126,7 @@ def _boxes(graph: Graph, groups: Sequence[list[Node]], marked: Mapping[Node, str
     ends = {x: Box([("op", _cut(graph.names[x])), ("type", _type(x))], "end", "end") for x in graph.inputs}
     boxes: dict[Hashable, Box] = {}
     edges: dict[tuple[Hashable, Hashable], None] = {}
+    reads = Counter(x for group in groups for x in {x for node in group for x in node.operands if x is not None})
     drawn = []
     for group in groups:
         first = group[0]
@@ -133,8 +138,9 @@ def _boxes(graph: Graph, groups: Sequence[list[Node]], marked: Mapping[Node, str
             elif x.node in home:
                 source = home[x.node]
             else:
-                source = x
-                boxes.setdefault(x, Box([("op", _cut(graph.names.get(x, x.name))), ("type", _type(x))], "cut", "cut"))
+                source = x if reads[x] < MAX_SHARED else (x, first)
+                lines = [("op", _cut(graph.names.get(x, x.name))), ("type", _type(x))]
+                boxes.setdefault(source, Box(lines, "cut", "cut"))
             if source is not first:
                 edges[source, first] = None
         drawn.append((first, _box(graph, group, marked, depth)))

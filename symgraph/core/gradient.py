@@ -42,7 +42,8 @@ class GradientRule:
 
     With `every_output` it is `function(dys, ys, *inputs, **attributes)`, tuples with None for what is absent. With
     `broadcasts` gradients come in the shape of the output, and are summed to that of the input by the engine.
-    With `whole` it is `function(application, dys)`, with one gradient for each of `application.operands`.
+    With `whole` it is `function(application, dys, wanted)`, with one gradient for each of `application.operands`,
+    None where it is not `wanted`.
     With `expands` it is `function(*inputs, **attributes)`, which computes the outputs by other ops: they have rules.
     """
 

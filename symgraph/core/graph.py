@@ -15,9 +15,11 @@ import numpy as np
 from symgraph.core.apply import evaluate_op
 from symgraph.core.errors import GraphError, OpError, nearest
 from symgraph.core.inference import infer_types, known_data, propagate_data
+from symgraph.core.op import Op
 from symgraph.core.printing import format_graph
 from symgraph.core.scope import Places
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.types import is_unknown
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable, read_variables
 
@@ -120,6 +122,14 @@ class Graph:
         for node in self.nodes:
             found.setdefault(node.op.name, []).append(node)
         return MappingProxyType({name: tuple(nodes) for name, nodes in found.items()})
+
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """The ops of the nodes, those of the graphs inside of them included, each once."""
+        found = dict.fromkeys([node.op for node in self.nodes])
+        for graph in dict.fromkeys(graph for node in self.with_graphs for graph in node_graphs(node)):
+            found.update(dict.fromkeys(graph.ops))
+        return tuple(found)
 
     @cached_property
     def with_graphs(self) -> tuple[Node, ...]:
@@ -273,7 +283,7 @@ def copy_node(node: Node, operands: tuple[Operand | None, ...], attributes: Mapp
     if not has_graphs and not is_alike:
         with suppress(OpError):  # a node that can never run, in a branch never taken, stays as it is
             inferred = infer_types(node.op, inputs, attributes, len(node.outputs))
-            types = tuple(new or old for new, old in zip(inferred, types, strict=True))
+            types = tuple((old or new) if is_unknown(new) else new for new, old in zip(inferred, types, strict=True))
     copy = Node(node.op, inputs, attributes, types, captures=captures, body=body or node.body,  # type: ignore[arg-type]
                 absent=node.absent, name=node.name, layer=node.layer, source=node.source)
     for old, new in zip(node.outputs, copy.outputs, strict=True):

@@ -284,6 +284,8 @@ def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mappi
         return None
     if op.name == "Shape":
         return _shape_data(inputs[0], attributes)
+    if op.name != "Concat" and known_data(inputs[0]) is None:
+        return None
     data = [None if x is None else known_data(x) for x in inputs]
     if op.name == "Concat":
         data = [_unknown_data(x) if d is None else d for d, x in zip(data, inputs, strict=True)]

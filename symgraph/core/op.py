@@ -150,9 +150,12 @@ class Op:
 
     def input_name(self, index: int) -> str:
         """The formal name of input `index`, for messages."""
-        if self.schema is None or not self.schema.inputs:
-            return f"input {index}"
-        return str(self.schema.inputs[min(index, len(self.schema.inputs) - 1)].name)
+        names = self._input_names
+        return names[min(index, len(names) - 1)] if names else f"input {index}"
+
+    @cached_property
+    def _input_names(self) -> tuple[str, ...]:
+        return () if self.schema is None else tuple(str(x.name) for x in self.schema.inputs)
 
 
 _OPS: dict[tuple[str, str, int], Op] = {}

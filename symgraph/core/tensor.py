@@ -224,7 +224,7 @@ class Node:
         self.source = user_source() if source is None and layer is None else source
         self.serial = next(_SERIALS)
         self.outputs: tuple[SymbolicTensor | None, ...] = tuple(
-            None if i in absent else SymbolicTensor(t, node=self, index=i) for i, t in enumerate(types))
+            [None if i in absent else SymbolicTensor(t, node=self, index=i) for i, t in enumerate(types)])
 
     @property
     def operands(self) -> tuple[Operand | None, ...]:

@@ -170,6 +170,11 @@ class SparseTensorType:
 ValueType = TensorType | SequenceType | OptionalType | MapType | SparseTensorType
 
 
+def is_unknown(value_type: ValueType | None) -> bool:
+    """Whether not even the rank of a value is known."""
+    return value_type is None or (isinstance(value_type, TensorType) and value_type.shape is None)
+
+
 def format_dims(shape: Iterable[Dim]) -> str:
     """`N, ?, 3`: dimensions as they are printed."""
     return ", ".join("?" if d is None else str(d) for d in shape)

@@ -2,11 +2,16 @@
 
 from importlib import import_module
 
+import symgraph.ops.activation_gradient
+import symgraph.ops.arrangement_gradient
+import symgraph.ops.cumulative_gradient
 import symgraph.ops.dropout_gradient
+import symgraph.ops.indexing_gradient
 import symgraph.ops.normalization_gradient
 import symgraph.ops.product_gradient
 import symgraph.ops.reduction_gradient
 import symgraph.ops.softmax_gradient
+import symgraph.ops.without_gradients
 from symgraph.ops.activations import *
 from symgraph.ops.arithmetic import *
 from symgraph.ops.associative import *

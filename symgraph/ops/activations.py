@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from symgraph.core.errors import ShapeError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply, apply_many
+from symgraph.ops.mathematics import log1p
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import as_axes, as_axis, dimension, ints, plus, quotient, vector
 
@@ -76,7 +78,7 @@ def leaky_relu(x: object, negative_slope: float = 0.2) -> Operand:
     x = as_float(x)
     if _is_exact(negative_slope, x):
         return apply("LeakyRelu", x, alpha=negative_slope)
-    return apply("Where", apply("Less", x, 0), apply("Mul", x, negative_slope), x)
+    return apply("Where", apply("Greater", x, 0), x, apply("Mul", x, negative_slope))
 
 
 @method
@@ -85,7 +87,9 @@ def elu(x: object, alpha: float = 1.0) -> Operand:
     x = as_float(x)
     if _is_exact(alpha, x):
         return apply("Elu", x, alpha=alpha)
-    return apply("Where", apply("Greater", x, 0), x, apply("Mul", apply("Sub", apply("Exp", x), 1), alpha))
+    is_above = apply("Greater", x, 0)
+    below = apply("Where", is_above, as_operand(0.0, x.dtype), x)
+    return apply("Where", is_above, x, apply("Mul", apply("Sub", apply("Exp", below), 1), alpha))
 
 
 @method
@@ -177,9 +181,13 @@ def softplus(x: object) -> Operand:
     """`log(1 + exp(x))` (ONNX Softplus); in float64 as `max(x, 0) + log(1 + exp(-|x|))`, for no kernel has it."""
     x = as_float(x)
     if isinstance(x.type, TensorType) and x.type.dtype == "float64":
-        small = apply("Exp", apply("Neg", apply("Abs", x)))
-        return apply("Add", apply("Max", x, 0), apply("Log", apply("Add", small, 1)))
+        return cast(Operand, apply_composite("Softplus", _softplus, x))
     return apply("Softplus", x)
+
+
+def _softplus(x: Operand) -> Operand:
+    small = apply("Exp", apply("Neg", apply("Abs", x)))
+    return apply("Add", apply("Max", x, 0), log1p(small))
 
 
 @method

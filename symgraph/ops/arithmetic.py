@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from symgraph.core.composite import apply_composite
+from symgraph.core.composite import DOMAIN, apply_composite
 from symgraph.core.errors import DtypeError
-from symgraph.core.gradient import Gradients, gradient_of
+from symgraph.core.gradient import Gradients, gradient_of, not_differentiable
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply
@@ -104,6 +104,11 @@ def _divide_no_nan(x: Operand, y: Operand) -> Operand:
     return apply("Where", is_zero, 0.0, quotient)
 
 
+@gradient_of("DivideNoNan", domain=DOMAIN, broadcasts=True)
+def _divide_no_nan_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return lambda: divide_no_nan(dy, x2), lambda: -dy * divide_no_nan(y, x2)
+
+
 @method
 def negative(x: object) -> Operand:
     """`-x`; unsigned integers wrap around (ONNX Neg).
@@ -137,6 +142,12 @@ def absolute(x: object) -> Operand:
     return x if _dtype(x) == "bool" else apply("Abs", x)
 
 
+@gradient_of("Abs")
+def _absolute_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    """At the kink 0, as JAX and torch have it."""
+    return dy * apply("Sign", x)
+
+
 @method
 def fabs(x: object) -> Operand:
     """`|x|` as a float."""
@@ -147,6 +158,9 @@ def fabs(x: object) -> Operand:
 def sign(x: object) -> Operand:
     """-1, 0 or 1 as `x` is below, at or above 0; NaN stays NaN (ONNX Sign)."""
     return apply("Sign", as_operand(x))
+
+
+not_differentiable("it is piecewise constant: its gradient is zero wherever it has one", "Sign")
 
 
 @method
@@ -166,6 +180,11 @@ def signbit(x: object) -> Operand:
 def copysign(x1: object, x2: object) -> Operand:
     """`x1` with the sign of `x2`, as a float; -0.0 has a sign."""
     return cast(Operand, apply_composite("Copysign", _copysign, *promote_to_float(x1, x2)))
+
+
+@gradient_of("Copysign", domain=DOMAIN, broadcasts=True)
+def _copysign_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return lambda: dy * apply("Sign", x1) * negative_one_where(signbit(x2), x2.dtype), None
 
 
 def _copysign(x: Operand, y: Operand) -> Operand:
@@ -196,6 +215,11 @@ def reciprocal(x: object) -> Operand:
     return apply("Reciprocal", *promote_to_float(x))
 
 
+@gradient_of("Reciprocal")
+def _reciprocal_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return -dy * (y * y)
+
+
 @method
 def maximum(x1: object, x2: object) -> Operand:
     """The larger of `x1` and `x2` by element; NaN where either is NaN (ONNX Max)."""
@@ -206,6 +230,29 @@ def maximum(x1: object, x2: object) -> Operand:
 def minimum(x1: object, x2: object) -> Operand:
     """The smaller of `x1` and `x2` by element; NaN where either is NaN (ONNX Min)."""
     return _binary("Min", x1, x2, of_bool="And")
+
+
+@gradient_of("Max", "Min", broadcasts=True)
+def _extreme_gradient(dy: Operand, y: Operand, *xs: Operand) -> Gradients:
+    """Equal operands share the gradient equally, as in JAX."""
+    if len(xs) == 1:
+        return [dy]
+    if len(xs) == 2:
+        share = apply("Where", apply("Equal", *xs), dy * 0.5, dy)
+        return [lambda x=x: apply("Where", apply("Equal", x, y), share, 0) for x in xs]
+    hits = [cast_to(apply("Equal", x, y), dy.dtype) for x in xs]
+    share = dy / apply("Max", apply("Sum", *hits), 1)  # where there is NaN nothing is equal
+    return [lambda hit=hit: share * hit for hit in hits]
+
+
+@gradient_of("Sum", broadcasts=True)
+def _sum_gradient(dy: Operand, y: Operand, *xs: Operand) -> Gradients:
+    return [dy] * len(xs)
+
+
+@gradient_of("Mean", broadcasts=True)
+def _mean_gradient(dy: Operand, y: Operand, *xs: Operand) -> Gradients:
+    return [dy / len(xs)] * len(xs)
 
 
 def fmax(x1: object, x2: object) -> Operand:
@@ -235,6 +282,13 @@ def hypot(x1: object, x2: object) -> Operand:
     return cast(Operand, apply_composite("Hypot", _hypot, *promote_to_float(x1, x2)))
 
 
+@gradient_of("Hypot", domain=DOMAIN, broadcasts=True)
+def _hypot_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    """At the tip of the cone, 0."""
+    slope = dy / apply("Where", apply("Equal", y, 0), 1, y)
+    return lambda: slope * x1, lambda: slope * x2
+
+
 def _hypot(x: Operand, y: Operand) -> Operand:
     a, b = apply("Abs", x), apply("Abs", y)
     large, small = apply("Max", a, b), apply("Min", a, b)
@@ -248,6 +302,11 @@ def _hypot(x: Operand, y: Operand) -> Operand:
 def heaviside(x1: object, x2: object) -> Operand:
     """0 where `x1 < 0`, `x2` where it is 0, 1 where it is above; NaN stays NaN."""
     return cast(Operand, apply_composite("Heaviside", _heaviside, *promote_to_float(x1, x2)))
+
+
+@gradient_of("Heaviside", domain=DOMAIN, broadcasts=True)
+def _heaviside_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return None, lambda: apply("Where", apply("Equal", x1, 0), dy, 0)
 
 
 def _heaviside(x: Operand, y: Operand) -> Operand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symgraph.core.errors import DtypeError
+from symgraph.core.gradient import not_differentiable
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType, is_integer
 from symgraph.ops.applying import apply
@@ -10,6 +11,10 @@ from symgraph.ops.promotion import as_operand, cast_to, promote
 
 __all__ = ["bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
            "bitwise_xor", "invert", "left_shift", "right_shift"]
+
+
+not_differentiable("it works on the bits of integers", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift")
+not_differentiable("it reads bits as another dtype", "BitCast")
 
 
 def _bitwise(who: str, op: str, of_bool: str, x1: object, x2: object) -> Operand:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.errors import DtypeError
-from symgraph.core.gradient import gradient_of
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.scope import current_trace
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import as_dtype, is_floating, is_integer, promote_dtypes
@@ -35,6 +35,11 @@ def cast(x: object, dtype: object) -> Operand:
 @gradient_of("Cast")
 def _cast_gradient(dy: Operand, y: Operand, x: Operand, **attributes: object) -> Operand:
     return cast_to(dy, x.dtype)
+
+
+@gradient_of("CastLike")
+def _cast_like_gradient(dy: Operand, y: Operand, x: Operand, like: Operand, **attributes: object) -> Gradients:
+    return cast_to(dy, x.dtype), None
 
 
 @gradient_of("Identity")

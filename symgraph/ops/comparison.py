@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from symgraph.core.composite import apply_composite
+from symgraph.core.composite import DOMAIN, apply_composite
+from symgraph.core.gradient import not_differentiable
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply
@@ -14,6 +15,11 @@ __all__ = [
     "allclose", "array_equal", "equal", "greater", "greater_equal", "isclose", "isfinite", "isinf", "isnan", "isneginf",
     "isposinf", "isreal", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal",
 ]
+
+
+not_differentiable("its output is boolean", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor",
+                   "Not", "IsNaN", "IsInf")
+not_differentiable("its output is boolean", "IsClose", domain=DOMAIN)
 
 
 def _compare(op: str, x1: object, x2: object) -> Operand:

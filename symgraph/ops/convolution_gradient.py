@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from symgraph.core.composite import DOMAIN, apply_composite
-from symgraph.core.gradient import Gradients, gradient_of, not_differentiable
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import Operand
 from symgraph.ops.applying import apply
 from symgraph.ops.sizes import (
@@ -336,6 +336,3 @@ def _padded(x: Operand, amounts: Sequence[Size]) -> Operand:
     """Zeros around the spatial axes; below 0 is cut off."""
     rank = x.ndim - 2
     return apply("Pad", x, vector([0, 0, *amounts[:rank], 0, 0, *amounts[rank:]]))
-
-
-not_differentiable("its result is whole numbers", "ConvInteger", "QLinearConv")

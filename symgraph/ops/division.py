@@ -6,8 +6,9 @@ from typing import cast
 
 import numpy as np
 
-from symgraph.core.composite import apply_composite
+from symgraph.core.composite import DOMAIN, apply_composite
 from symgraph.core.errors import OpError
+from symgraph.core.gradient import Gradients, gradient_of, not_differentiable
 from symgraph.core.inference import known_data
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import ELEM_TYPES, TensorType, is_floating, is_integer
@@ -35,6 +36,9 @@ def floor_divide(x1: object, x2: object) -> Operand:
     if dtype.startswith("uint") or (_is_natural(x) and _is_natural(y)):
         return apply("Div", x, y)
     return cast(Operand, apply_composite("FloorDivide", _floor_divide_ints, x, y))
+
+
+not_differentiable("it is piecewise constant: its gradient is zero wherever it has one", "FloorDivide", domain=DOMAIN)
 
 
 def _floor_divide_ints(x: Operand, y: Operand) -> Operand:
@@ -74,6 +78,13 @@ def mod(x1: object, x2: object) -> Operand:
     if is_floating(_dtype(x)):
         return cast(Operand, apply_composite("FloorMod", _mod_floats, x, y))
     return apply("Mod", x, _without_flip(y))
+
+
+@gradient_of("Mod", broadcasts=True)
+@gradient_of("FloorMod", domain=DOMAIN, broadcasts=True)
+def _mod_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand, *, fmod: int = 0) -> Gradients:
+    """`dy` and `-dy` times the whole quotient."""
+    return dy, lambda: -dy * apply("Round", (x1 - y) / x2)
 
 
 def _mod_floats(x: Operand, y: Operand) -> Operand:

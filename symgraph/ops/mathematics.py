@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-from symgraph.core.composite import apply_composite
-from symgraph.core.gradient import gradient_of
+from symgraph.core.composite import DOMAIN, apply_composite
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import Operand, method
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, promote_to_float
@@ -55,6 +55,11 @@ def expm1(x: object) -> Operand:
     return cast(Operand, apply_composite("Expm1", _expm1, *promote_to_float(x)))
 
 
+@gradient_of("Expm1", domain=DOMAIN)
+def _expm1_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * (y + 1)
+
+
 def _expm1(x: Operand) -> Operand:
     """Near 0 by `2t / (1 - t)` with `t = tanh(x/2)`."""
     is_near = apply("Less", apply("Abs", x), 0.5)
@@ -69,10 +74,20 @@ def log(x: object) -> Operand:
     return apply("Log", *promote_to_float(x))
 
 
+@gradient_of("Log")
+def _log_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy / x
+
+
 @method
 def log1p(x: object) -> Operand:
     """`ln(1 + x)`, precise near 0."""
     return cast(Operand, apply_composite("Log1p", _log1p, *promote_to_float(x)))
+
+
+@gradient_of("Log1p", domain=DOMAIN)
+def _log1p_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy / (x + 1)
 
 
 def _log1p(x: Operand) -> Operand:
@@ -103,6 +118,14 @@ def logaddexp(x1: object, x2: object) -> Operand:
     return cast(Operand, apply_composite("LogAddExp", _logaddexp, *promote_to_float(x1, x2)))
 
 
+@gradient_of("LogAddExp", domain=DOMAIN, broadcasts=True)
+def _logaddexp_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    """Of two equal infinities each has half."""
+    is_endless = apply("And", apply("Equal", x1, x2), apply("IsInf", x1))
+    gap = apply("Where", is_endless, 0, x1) - apply("Where", is_endless, 0, x2)
+    return lambda: dy * apply("Sigmoid", gap), lambda: dy * apply("Sigmoid", -gap)
+
+
 def _logaddexp(x: Operand, y: Operand) -> Operand:
     large = apply("Max", x, y)
     is_same = apply("Equal", x, y)
@@ -124,6 +147,14 @@ def xlogy(x1: object, x2: object) -> Operand:
     return cast(Operand, apply_composite("XLogY", _xlogy, *promote_to_float(x1, x2)))
 
 
+@gradient_of("XLogY", domain=DOMAIN, broadcasts=True)
+def _xlogy_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    """At two zeros, 0."""
+    is_zero = apply("And", apply("Equal", x1, 0), apply("Equal", x2, 0))
+    safe = apply("Where", is_zero, 1, x2)
+    return lambda: dy * apply("Log", safe), lambda: dy * x1 / safe
+
+
 def _xlogy(x: Operand, y: Operand) -> Operand:
     is_zero = apply("And", apply("Equal", x, 0.0), apply("Not", apply("IsNaN", y)))
     product = apply("Mul", x, apply("Log", apply("Where", is_zero, 1.0, y)))
@@ -140,6 +171,24 @@ def _sinc(x: Operand) -> Operand:
     is_zero = apply("Equal", x, 0.0)
     angle = apply("Mul", apply("Where", is_zero, 1.0, x), math.pi)
     return apply("Where", is_zero, 1.0, apply("Div", apply("Sin", angle), angle))
+
+
+@gradient_of("Sinc", domain=DOMAIN)
+def _sinc_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * cast(Operand, apply_composite("SincSlope", _sinc_slope, x))
+
+
+_SINC_SLOPE = tuple((-1) ** k * 2 * k / math.factorial(2 * k + 1) for k in range(11, 0, -1))
+
+
+def _sinc_slope(x: Operand) -> Operand:
+    """`(cos t - sin(t)/t) / t · π` at `t = πx`; near 0, where it cancels, by its series."""
+    t = apply("Mul", x, math.pi)
+    is_near = apply("Less", apply("Abs", t), 2.0)
+    small, large = apply("Where", is_near, t, 0.0), apply("Where", is_near, 1.0, t)
+    near = apply("Mul", small, polynomial(apply("Mul", small, small), _SINC_SLOPE))
+    far = apply("Div", apply("Sub", apply("Cos", large), apply("Div", apply("Sin", large), large)), large)
+    return apply("Mul", apply("Where", is_near, near, far), math.pi)
 
 
 def polynomial(x: Operand, coefficients: Sequence[float]) -> Operand:
@@ -159,10 +208,26 @@ def erf(x: object) -> Operand:
     return apply("Erf", x)
 
 
+def _bell(x: Operand) -> Operand:
+    """`2/√π e^(-x²)`."""
+    return apply("Exp", -(x * x)) * (2 / math.sqrt(math.pi))
+
+
+@gradient_of("Erf")
+@gradient_of("Erf", domain=DOMAIN)
+def _erf_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * _bell(x)
+
+
 @method
 def erfc(x: object) -> Operand:
     """`1 - erf(x)`, precise where it is small, too."""
     return cast(Operand, apply_composite("Erfc", _erfc, *promote_to_float(x)))
+
+
+@gradient_of("Erfc", domain=DOMAIN)
+def _erfc_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return -dy * _bell(x)
 
 
 # Rational approximations by W. J. Cody's method with the coefficients of Cephes (S. Moshier), ndtr.c.
@@ -225,6 +290,11 @@ def erfinv(x: object) -> Operand:
     return cast(Operand, apply_composite("ErfInv", _erfinv, *promote_to_float(x)))
 
 
+@gradient_of("ErfInv", domain=DOMAIN)
+def _erfinv_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy / _bell(y)
+
+
 _GILES_MIDDLE = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503,
                  -0.00417768164, 0.246640727, 1.50140941)
 _GILES_TAIL = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613,
@@ -270,7 +340,7 @@ _I0_FAR = (0.00392377, -0.01647633, 0.02635537, -0.02057706, 0.00916281, -0.0015
 def _i0(x: Operand) -> Operand:
     size = apply("Abs", x)
     is_near = apply("LessOrEqual", size, 3.75)
-    ratio = apply("Div", apply("Where", is_near, size, 0.0), 3.75)
+    ratio = apply("Div", apply("Where", is_near, x, 0.0), 3.75)
     near = polynomial(apply("Mul", ratio, ratio), _I0_NEAR)
     large = apply("Where", is_near, 3.75, size)
     far = apply("Div", polynomial(apply("Div", 3.75, large), _I0_FAR), apply("Sqrt", large))

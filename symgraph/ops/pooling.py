@@ -7,6 +7,7 @@ import numpy as np
 from symgraph.core.composite import apply_composite
 from symgraph.core.errors import OpError, nearest
 from symgraph.core.tensor import Operand
+from symgraph.ops import pooling_gradient as pooling_gradient
 from symgraph.ops.activations import as_float
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from symgraph.core.composite import apply_composite
+from symgraph.core.composite import DOMAIN, apply_composite
 from symgraph.core.errors import OpError
 from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import METHODS, Operand, method
@@ -54,14 +54,17 @@ def power(x1: object, x2: object) -> Operand:
 def _power_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
     def to_base() -> Operand:
         exponent = cast_to(x2, x1.dtype)
-        is_one = apply("Equal", exponent, 0)  # x⁰ is 1 everywhere, 0 · 0⁻¹ would be NaN
-        return dy * exponent * apply("Pow", x1, apply("Where", is_one, 1, exponent - 1))
+        base = apply("Where", apply("Equal", exponent, 0), _one_for_zero(x1), x1)  # 0⁰ is flat, 0 · 0⁻¹ would be NaN
+        return dy * exponent * apply("Pow", base, exponent - 1)
 
     def to_exponent() -> Operand:
-        is_zero = apply("Equal", x1, 0)  # 0 to a positive power is 0 whatever the power
-        return dy * y * apply("Log", apply("Where", is_zero, 1, x1))
+        return dy * y * apply("Log", _one_for_zero(x1))  # 0 to a positive power is 0 whatever the power
 
     return to_base, to_exponent
+
+
+def _one_for_zero(x: Operand) -> Operand:
+    return apply("Where", apply("Equal", x, 0), 1, x)
 
 
 def _integer_power(x: Operand, y: Operand, given: object) -> Operand:
@@ -116,6 +119,12 @@ def sqrt(x: object) -> Operand:
     return apply("Sqrt", *promote_to_float(x))
 
 
+@gradient_of("Sqrt")
+def _sqrt_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    """At 0, infinite."""
+    return dy / (y + y)
+
+
 @method
 def rsqrt(x: object) -> Operand:
     """`1 / √x`."""
@@ -126,6 +135,12 @@ def rsqrt(x: object) -> Operand:
 def cbrt(x: object) -> Operand:
     """`∛x`, of negative numbers too."""
     return cast(Operand, apply_composite("Cbrt", _cbrt, *promote_to_float(x)))
+
+
+@gradient_of("Cbrt", domain=DOMAIN)
+def _cbrt_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    """At 0, infinite."""
+    return dy / (y * y * 3)
 
 
 def _cbrt(x: Operand) -> Operand:

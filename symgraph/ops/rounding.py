@@ -6,7 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from symgraph.core.composite import apply_composite
+from symgraph.core.composite import DOMAIN, apply_composite
+from symgraph.core.gradient import Gradients, gradient_of, not_differentiable
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply
@@ -21,6 +22,12 @@ def _round(op: str, x: object) -> Operand:
     if isinstance(x.type, TensorType) and not is_floating(x.type.dtype):
         return x
     return apply(op, x)
+
+
+_STEPS = "it is piecewise constant: its gradient is zero wherever it has one"
+
+not_differentiable(_STEPS, "Floor", "Ceil", "Round")
+not_differentiable(_STEPS, "Trunc", domain=DOMAIN)
 
 
 @method
@@ -91,6 +98,28 @@ def clip(x: object, x_min: object = None, x_max: object = None) -> Operand:
     return result if x_max is None else minimum(result, x_max)
 
 
+@gradient_of("Clip", broadcasts=True)
+def _clip_gradient(dy: Operand, y: Operand, x: Operand, low: Operand | None = None, high: Operand | None = None, *,
+                   min: float | None = None, max: float | None = None) -> Gradients:
+    """Passes at the bounds, as in torch; beyond them to the bound, the upper one where they are crossed.
+
+    `min` and `max` are the bounds of the versions before 11.
+    """
+    lowest, highest = min if low is None else low, max if high is None else high
+
+    def to_low() -> Operand:
+        is_low = apply("Less", x, low)
+        if highest is not None:
+            is_low = apply("And", is_low, apply("LessOrEqual", low, highest))
+        return apply("Where", is_low, dy, 0)
+
+    def to_high() -> Operand:
+        raised = x if lowest is None else apply("Max", x, lowest)
+        return apply("Where", apply("Greater", raised, high), dy, 0)
+
+    return lambda: apply("Where", apply("Equal", x, y), dy, 0), to_low, to_high
+
+
 @method
 def nan_to_num(x: object, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Operand:
     """`x` with numbers for NaN and infinities: `nan`, `posinf`, `neginf` (the largest and smallest of the dtype)."""
@@ -114,6 +143,12 @@ def _nan_to_num(x: Operand, nan: float, posinf: float, neginf: float) -> Operand
     below = apply("Where", apply("IsInf", x, detect_positive=0), as_operand(neginf, x.dtype), numbers)
     return apply(
         "Where", apply("IsInf", x, detect_negative=0), as_operand(posinf, x.dtype), below)
+
+
+@gradient_of("NanToNum", domain=DOMAIN)
+def _nan_to_num_gradient(dy: Operand, y: Operand, x: Operand, **numbers: float) -> Operand:
+    """0 where a number was put in."""
+    return apply("Where", apply("Or", apply("IsNaN", x), apply("IsInf", x)), 0, dy)
 
 
 fix = trunc

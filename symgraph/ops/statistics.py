@@ -15,7 +15,7 @@ from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.cumulative import cumprod, cumsum
 from symgraph.ops.powers import sqrt
-from symgraph.ops.promotion import as_operand, promote_to_float
+from symgraph.ops.promotion import as_operand, cast_to, promote_to_float
 from symgraph.ops.reductions import Axis, argmax, argmin, axes_of, max, mean, min, prod, reduce, refuse_empty, sum
 
 __all__ = [
@@ -152,7 +152,7 @@ def _between(ordered: Operand, place: Operand, method: str) -> Operand:
         weight = apply("Mul", is_between, as_operand(0.5, place.dtype))
     else:
         weight = apply("Sub", place, lower)
-    is_same = apply("Equal", low, high)  # infinities have no difference
+    is_same = apply("And", apply("Equal", low, high), apply("IsInf", low))  # infinities have no difference
     step = apply("Sub", apply("Where", is_same, as_operand(0.0, place.dtype), high),
                  apply("Where", is_same, as_operand(0.0, place.dtype), low))
     return apply("Add", low, apply("Mul", step, weight))
@@ -202,9 +202,14 @@ def nanmean(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
 
 
 def _nanmean(x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
-    present = apply("Cast", apply("Not", apply("IsNaN", x)), to=ELEM_TYPES[x.dtype])
-    count = reduce("ReduceSum", present, axes, keepdims=bool(keepdims))
-    return apply("Div", reduce("ReduceSum", _fill(x, 0.0), axes, keepdims=bool(keepdims)), count)
+    return _mean_where(apply("Not", apply("IsNaN", x)), x, axes, keepdims)
+
+
+def _mean_where(is_present: Operand, x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
+    """The mean of the elements of `x` that are present; NaN where none is."""
+    count = reduce("ReduceSum", cast_to(is_present, x.dtype), axes, keepdims=bool(keepdims))
+    present = apply("Where", is_present, x, as_operand(0.0, x.dtype))
+    return apply("Div", reduce("ReduceSum", present, axes, keepdims=bool(keepdims)), count)
 
 
 @method
@@ -215,8 +220,10 @@ def nanvar(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
 
 
 def _nanvar(x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
-    centred = apply("Sub", x, _nanmean(x, axes, 1))
-    return _nanmean(apply("Mul", centred, centred), axes, keepdims)
+    is_present = apply("Not", apply("IsNaN", x))
+    centred = apply("Sub", x, _mean_where(is_present, x, axes, 1))
+    safe = apply("Where", is_present, centred, as_operand(0.0, x.dtype))  # NaN times a gradient of 0 would be NaN
+    return _mean_where(is_present, apply("Mul", safe, safe), axes, keepdims)
 
 
 @method

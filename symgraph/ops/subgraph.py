@@ -73,17 +73,27 @@ def close(traced: Traced, captured: Iterable[SymbolicTensor], name: str,
             copy = copy_node(node, operands)
             mapping.update((old, new) for old, new in zip(node.outputs, copy.outputs, strict=True)
                            if old is not None and new is not None)
-    results: list[Operand] = []
     inner = {x for node in _inner_nodes(traced) for x in node.outputs}
-    for x in traced.outputs if outputs is None else outputs:
-        result = mapping.get(x, x)
-        if x not in inner or any(result is y for y in results):
-            made = record(find_op("Identity"), (result,), {}, (True,))[0]
-            assert made is not None
-            result = made
-        results.append(result)
+    given = traced.outputs if outputs is None else outputs
+    results = own_outputs([mapping.get(x, x) for x in given],
+                          [mapping.get(x, x) for x in given if x not in inner])
     return Graph(traced.inputs, results, captures=[mapping[x] for x in captured],  # type: ignore[misc]
                  name=name)
+
+
+def own_outputs(outputs: Iterable[Operand], outer: Iterable[Operand]) -> list[Operand]:
+    """The outputs of a subgraph as ONNX wants them: each made inside, as those of `outer` are not, no two the same."""
+    taken = set(outer)
+    results: list[Operand] = []
+    for x in outputs:
+        result = x
+        if x in taken or not isinstance(x, SymbolicTensor):
+            made = record(find_op("Identity"), (x,), {}, (True,))[0]
+            assert made is not None
+            result = made
+        taken.add(result)
+        results.append(result)
+    return results
 
 
 def captured_symbols(traced: Traced) -> tuple[SymbolicTensor, ...]:

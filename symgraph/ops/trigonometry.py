@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from typing import cast
 
-from symgraph.core.composite import apply_composite
-from symgraph.core.gradient import gradient_of
+from symgraph.core.composite import DOMAIN, apply_composite
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import METHODS, Operand, method
 from symgraph.core.types import TensorType
 from symgraph.ops.applying import apply
-from symgraph.ops.arithmetic import negative_one_where, signbit
+from symgraph.ops.arithmetic import hypot, negative_one_where, signbit
 from symgraph.ops.mathematics import expm1, log1p, polynomial
 from symgraph.ops.promotion import as_operand, promote_to_float
 
@@ -35,16 +35,32 @@ def sin(x: object) -> Operand:
     return apply("Sin", *promote_to_float(x))
 
 
+@gradient_of("Sin")
+def _sin_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * apply("Cos", x)
+
+
 @method
 def cos(x: object) -> Operand:
     """The cosine of an angle in radians (ONNX Cos)."""
     return apply("Cos", *promote_to_float(x))
 
 
+@gradient_of("Cos")
+def _cos_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return -dy * apply("Sin", x)
+
+
 @method
 def tan(x: object) -> Operand:
     """The tangent of an angle in radians (ONNX Tan)."""
     return _apply("Tan", _tan, x)
+
+
+@gradient_of("Tan")
+@gradient_of("Tan", domain=DOMAIN)
+def _tan_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * (y * y + 1)
 
 
 def _tan(x: Operand) -> Operand:
@@ -55,6 +71,13 @@ def _tan(x: Operand) -> Operand:
 def arcsin(x: object) -> Operand:
     """The angle whose sine is `x`; NaN outside of -1 to 1 (ONNX Asin)."""
     return _apply("Asin", _asin, x)
+
+
+@gradient_of("Asin")
+@gradient_of("Asin", domain=DOMAIN)
+def _asin_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    """At the ends, infinite."""
+    return dy / apply("Sqrt", (1 - x) * (1 + x))
 
 
 def _asin(x: Operand) -> Operand:
@@ -70,6 +93,13 @@ def arccos(x: object) -> Operand:
     return _apply("Acos", _acos, x)
 
 
+@gradient_of("Acos")
+@gradient_of("Acos", domain=DOMAIN)
+def _acos_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    """At the ends, infinite."""
+    return -dy / apply("Sqrt", (1 - x) * (1 + x))
+
+
 def _acos(x: Operand) -> Operand:
     """`2 atan(√((1 - x) / (1 + x)))`."""
     ratio = apply("Div", apply("Sub", 1.0, x), apply("Add", 1.0, x))
@@ -80,6 +110,12 @@ def _acos(x: Operand) -> Operand:
 def arctan(x: object) -> Operand:
     """The angle from -π/2 to π/2 whose tangent is `x` (ONNX Atan)."""
     return _apply("Atan", _atan, x)
+
+
+@gradient_of("Atan")
+@gradient_of("Atan", domain=DOMAIN)
+def _atan_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy / (x * x + 1)
 
 
 # Coefficients of Cephes (S. Moshier), atan.c.
@@ -112,6 +148,15 @@ def arctan2(x1: object, x2: object) -> Operand:
     return cast(Operand, apply_composite("Atan2", _atan2, *promote_to_float(x1, x2)))
 
 
+@gradient_of("Atan2", domain=DOMAIN, broadcasts=True)
+def _atan2_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    """At the origin, 0."""
+    distance = hypot(x1, x2)
+    radius = apply("Where", apply("Equal", distance, 0), 1, distance)
+    slope = dy / radius
+    return lambda: slope * (x2 / radius), lambda: -slope * (x1 / radius)
+
+
 def _atan2(y: Operand, x: Operand) -> Operand:
     both_infinite = apply("And", apply("IsInf", x), apply("IsInf", y))
     both_zero = apply("And", apply("Equal", x, 0.0), apply("Equal", y, 0.0))
@@ -126,6 +171,12 @@ def _atan2(y: Operand, x: Operand) -> Operand:
 def sinh(x: object) -> Operand:
     """`(eˣ - e⁻ˣ) / 2` (ONNX Sinh)."""
     return _apply("Sinh", _sinh, x)
+
+
+@gradient_of("Sinh")
+@gradient_of("Sinh", domain=DOMAIN)
+def _sinh_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * cosh(x)
 
 
 def _sinh(x: Operand) -> Operand:
@@ -143,6 +194,12 @@ def _sinh(x: Operand) -> Operand:
 def cosh(x: object) -> Operand:
     """`(eˣ + e⁻ˣ) / 2` (ONNX Cosh)."""
     return _apply("Cosh", _cosh, x)
+
+
+@gradient_of("Cosh")
+@gradient_of("Cosh", domain=DOMAIN)
+def _cosh_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy * sinh(x)
 
 
 def _cosh(x: Operand) -> Operand:
@@ -168,6 +225,12 @@ def arcsinh(x: object) -> Operand:
     return _apply("Asinh", _asinh, x)
 
 
+@gradient_of("Asinh")
+@gradient_of("Asinh", domain=DOMAIN)
+def _asinh_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    return dy / apply("Sqrt", x * x + 1)
+
+
 def _asinh(x: Operand) -> Operand:
     size = apply("Abs", x)
     is_large = apply("Greater", size, 1e8)
@@ -185,6 +248,13 @@ def arccosh(x: object) -> Operand:
     return _apply("Acosh", _acosh, x)
 
 
+@gradient_of("Acosh")
+@gradient_of("Acosh", domain=DOMAIN)
+def _acosh_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    """At 1, infinite; below, NaN."""
+    return dy / (apply("Sqrt", x - 1) * apply("Sqrt", x + 1))
+
+
 def _acosh(x: Operand) -> Operand:
     is_large = apply("Greater", x, 1e8)
     t = apply("Sub", apply("Where", is_large, 1.0, x), 1.0)
@@ -197,6 +267,13 @@ def _acosh(x: Operand) -> Operand:
 def arctanh(x: object) -> Operand:
     """`ln((1 + x) / (1 - x)) / 2`; NaN outside of -1 to 1 (ONNX Atanh)."""
     return _apply("Atanh", _atanh, x)
+
+
+@gradient_of("Atanh")
+@gradient_of("Atanh", domain=DOMAIN)
+def _atanh_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
+    """At the ends, infinite."""
+    return dy / ((1 - x) * (1 + x))
 
 
 def _atanh(x: Operand) -> Operand:

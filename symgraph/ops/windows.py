@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from symgraph.core.gradient import not_differentiable
 from symgraph.core.tensor import Operand
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
@@ -15,6 +16,10 @@ from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import as_size, larger, minus
 
 __all__ = ["bartlett", "blackman", "hamming", "hanning", "kaiser"]
+
+
+not_differentiable("it takes sizes", "HannWindow", "HammingWindow", "BlackmanWindow")
+not_differentiable("it takes sizes, and frequencies that it rounds to whole places", "MelWeightMatrix")
 
 
 def bartlett(x: object) -> Operand:

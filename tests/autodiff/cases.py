@@ -57,7 +57,7 @@ def positive(*shape: int, seed: int = 0) -> Array:
 def apart(*shape: int, seed: int = 0) -> Array:
     """Numbers with no two nearer than 0.1 and none near 0, in random order: for kinks and ties."""
     size = int(np.prod(shape))
-    values = (np.arange(size) - size / 2 + 0.5) * 0.25
+    values = (np.arange(size) - size // 2 + 0.5) * 0.25
     return np.random.default_rng([seed, *shape]).permutation(values).reshape(shape)
 
 

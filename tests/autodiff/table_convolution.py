@@ -47,7 +47,7 @@ CASES = [
       for name in ("VALID", "SAME_UPPER", "SAME_LOWER") for stride in (1, 2)),
     Case("Conv of opset 7", lambda *xs: apply_op(find_op("Conv", "", 7), *xs, pads=(1, 0, 0, 1), strides=(2, 1)),
          (normal(1, 2, 4, 3), normal(2, 2, 2, 2, seed=1), normal(2, seed=2))),
-    Case("Conv of no images", conv(pads=(1, 1, 1, 1)), (normal(0, 2, 4, 3), normal(3, 2, 2, 2, seed=1)), dynamic=False),
+    Case("Conv of no images", conv(pads=(1, 1, 1, 1)), (normal(0, 2, 4, 3), normal(3, 2, 2, 2, seed=1))),
     Case("Conv with many channels", conv(pads=(1, 1, 1, 1)),
          (normal(1, 33, 2, 2), normal(1, 33, 3, 3, seed=1)), order=1),
     Case("ConvTranspose 1-D", transposed(strides=(2,)), (normal(2, 2, 3), normal(2, 3, 2, seed=1), normal(3, seed=2)),
@@ -59,7 +59,7 @@ CASES = [
          (normal(1, 2, 2, 3), normal(2, 2, 3, 2, seed=1))),
     Case("ConvTranspose with more output_padding than pads", transposed(
         strides=(1, 1), dilations=(3, 2), output_padding=(2, 1), pads=(0, 1, 1, 0)),
-         (normal(1, 1, 2, 3), normal(1, 1, 2, 2, seed=1))),
+         (normal(1, 1, 2, 3), normal(1, 1, 2, 2, seed=1)), float32=False),  # which ONNX Runtime's kernel refuses
     Case("ConvTranspose with dilation", transposed(strides=(2, 1), dilations=(1, 2)),
          (normal(1, 2, 2, 3), normal(2, 1, 3, 2, seed=1))),
     Case("ConvTranspose in groups", transposed(group=2, strides=(2, 2), pads=(1, 1, 0, 0)),

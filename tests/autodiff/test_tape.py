@@ -89,7 +89,7 @@ def test_output_gradients_are_factors() -> None:
         tape.watch(x)
         y = x * x
 
-    np.testing.assert_array_equal(tape.gradient(y, x, output_gradients=[[1.0, 10.0]]).numpy(), [2.0, 40.0])
+    np.testing.assert_array_equal(tape.gradient(y, x, output_gradients=[1.0, 10.0]).numpy(), [2.0, 40.0])
 
 
 def test_gradients_of_several_targets_add_up() -> None:

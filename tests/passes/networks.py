@@ -211,6 +211,14 @@ def biased_skip(m):
     return onnx("LayerNormalization", total, scale, bias, axis=m.random.choice((-1, 2))), total
 
 
+def composites(m):
+    """What symgraph's own ops of several operators are."""
+    x = m.pick(FLOAT, least=1)
+    function = m.random.choice((sg.var, sg.max, sg.log1p, sg.logsumexp, lambda x: x % 2.0, lambda x: x // 2.0))
+    y = function(x)
+    return y, onnx("Neg", onnx("Neg", y))
+
+
 def divisions(m):
     """Whole numbers divided by what may be 0 or -1 when it is run, or is so in a constant."""
     x = m.pick("int32", "int64", "int8")
@@ -228,4 +236,4 @@ def divisions(m):
 NETWORKS = (
     rms_norm, instance_norm, group_norm, hard_activations, soft_activations, tanh_gelu, leaky, relu_six, attention,
     padded_convolution, normalized_matmul, transposed_weights, invariant_loop, half_used_branch, inner_transposes,
-    expanded, ranges_of_shapes, slices_of_one, elementwise_chain, biased_skip, divisions)
+    expanded, ranges_of_shapes, slices_of_one, elementwise_chain, biased_skip, composites, divisions)

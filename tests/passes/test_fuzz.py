@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from symgraph import passes
+from symgraph.passes.verify import name_of
 from tests.passes.fuzz import build, describe
 from tests.passes.networks import NETWORKS
 from tests.passes.patterns import PATTERNS
@@ -42,6 +43,21 @@ def test_every_pattern_is_planted():
     planted = Counter(name for seed in range(400) for name in build(seed)[1].planted)
 
     assert set(planted) >= {make.__name__ for make in (*PATTERNS, *NETWORKS)}
+
+
+SELDOM = {"abs_twice", "subtract_zero", "add_zero_to_integers", "relu_twice", "divide_by_one", "not_twice"}
+"""Rules so small that a hundred graphs may have no place for them; tests of their own cover them."""
+
+
+def test_every_pass_of_the_pipelines_finds_work():
+    wanted = {name_of(each) for each in passes.ONNXRUNTIME} - SELDOM
+    for seed in range(2000):
+        graph, _ = build(seed)
+        _, report = passes.optimize(graph, passes.ONNXRUNTIME, report=True)
+        wanted -= {row.name for row in report if row.removed or row.added}
+        if not wanted - {"freeze"}:
+            return
+    assert not wanted
 
 
 def test_a_seed_gives_one_graph():
