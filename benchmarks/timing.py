@@ -11,16 +11,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds for one call: the median over the rounds, and the range."""
+    """Seconds for one call, in each round."""
 
-    median: float
-    low: float
-    high: float
+    rounds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The median over the rounds."""
+        return statistics.median(self.rounds)
+
+    def times(self, base: Timing) -> float:
+        """How many times the time of another: the median over the rounds, each of which has a speed of its own."""
+        return statistics.median(a / b for a, b in zip(self.rounds, base.rounds, strict=True))
 
 
 def measure(candidates: Mapping[str, Callable[[], object]], *, rounds: int = 15, target: float = 0.02,
-            ) -> dict[str, Timing]:
-    """Time every candidate in every round, each called often enough to take `target` seconds."""
+            clock: Callable[[], float] = time.perf_counter) -> dict[str, Timing]:
+    """Time every candidate in every round, each called often enough to take `target` seconds.
+
+    With `time.thread_time` as the clock only work of this thread counts, so that other programs disturb less.
+    """
     repeats = {}
     for name, call in candidates.items():
         call()
@@ -32,13 +42,13 @@ def measure(candidates: Mapping[str, Callable[[], object]], *, rounds: int = 15,
     try:
         for _ in range(rounds):
             for name, call in candidates.items():
-                start = time.perf_counter()
+                start = clock()
                 for _ in range(repeats[name]):
                     call()
-                seconds[name].append((time.perf_counter() - start) / repeats[name])
+                seconds[name].append((clock() - start) / repeats[name])
     finally:
         gc.enable()
-    return {name: Timing(statistics.median(s), min(s), max(s)) for name, s in seconds.items()}
+    return {name: Timing(tuple(found)) for name, found in seconds.items()}
 
 
 def table(title: str, rows: Mapping[str, Mapping[str, Timing]], base: str) -> str:
@@ -46,16 +56,16 @@ def table(title: str, rows: Mapping[str, Mapping[str, Timing]], base: str) -> st
     names = list(dict.fromkeys(name for timings in rows.values() for name in timings))
     lines = [f"### {title}", "", "| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for label, timings in rows.items():
-        reference = timings[base].median if base in timings else None
+        reference = timings.get(base)
         cells = [_cell(timings.get(name), reference, is_base=name == base) for name in names]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(timing: Timing | None, reference: float | None, *, is_base: bool) -> str:
+def _cell(timing: Timing | None, reference: Timing | None, *, is_base: bool) -> str:
     if timing is None:
         return "-"
-    ratio = "" if is_base or not reference else f" ({timing.median / reference:.2f})"
+    ratio = "" if is_base or reference is None else f" ({timing.times(reference):.2f})"
     return f"{_seconds(timing.median)}{ratio}"
 
 

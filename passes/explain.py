@@ -73,7 +73,7 @@ def explain(rule: Rule, graph: Graph, limit: int = 10) -> Explanation:
     >>> twice = sg.passes.rule(lambda x: sg.relu(x * 2.0), lambda x: sg.relu(x) * 2.0, name="twice")
     >>> x = sg.Input((3,), name="x")
     >>> print(explain(twice, sg.Graph([x], [sg.relu(x * 3.0)])).attempts[0].reason.split(") ")[-1])
-    reads 3.0 where the rule has 2.0
+    reads 3 where the rule has 2
     """
     parts = list(_graphs(graph))
     attempts = [x for part in parts for x in _attempts(rule, part)]
@@ -85,7 +85,8 @@ def explain(rule: Rule, graph: Graph, limit: int = 10) -> Explanation:
                            f"{rule.patterns.misfit}")
     wanted = {str(node.op) for node in patterns[0].graph.nodes}
     missing = sorted(wanted - {str(node.op) for part in parts for node in part.nodes})
-    hint = f"the graph has no {' and no '.join(missing)}" if missing else ""
+    hint = f"the graph has none of {', '.join(missing)}" if len(missing) > 1 else (
+        f"the graph has no {missing[0]}" if missing else "")
     return Explanation(rule.__name__, str(patterns[0].root.op), len(patterns[0].graph.nodes), nodes, tuple(attempts),
                        limit, hint)
 
@@ -176,7 +177,9 @@ class _Journal:
 
     def _sentence(self, known: Match, pattern: Node | Operand | None, found: Node | Operand | None, reason: str) -> str:
         if isinstance(pattern, Node) and isinstance(found, Node) and reason != "operator":
-            if reason == "attributes":
+            if reason == "axes":
+                has, wanted = (_axes(x, pattern) for x in (found, pattern))
+            elif reason == "attributes":
                 has, wanted = _attributes(found, pattern)
             else:
                 has, wanted = (", ".join(x.op.input_name(i) for i, y in enumerate(x.inputs) if y is not None)
@@ -223,7 +226,19 @@ def _wanted(pattern: Node | Operand | None) -> str:
 
 
 def _constant(x: Tensor) -> str:
-    return repr(x.numpy().tolist()) if x.size <= 8 else f"constant<{x.type}>"
+    """The numbers in a small constant, with as many digits as float32 has."""
+    if x.size > 8 or x.dtype == "string":
+        return f"constant<{x.type}>"
+    shown = [f"{v:.7g}" if isinstance(v, float) else repr(v) for v in x.numpy().ravel().tolist()]
+    return shown[0] if not x.shape else f"[{', '.join(shown)}]"
+
+
+def _axes(node: Node, pattern: Node) -> str:
+    """The axes of a node, as the version of its operator in the pattern has them."""
+    seen = seen_as(node, pattern.op)
+    inputs = node.inputs if seen is None else seen[0]
+    return next((f"axes {_constant(x) if isinstance(x, Tensor) else 'that are computed'}"
+                 for i, x in enumerate(inputs) if x is not None and pattern.op.input_name(i) in ("axes", "axis")), "")
 
 
 def _place(node: Node, graph: Graph) -> str:

@@ -39,11 +39,12 @@ def fuse_attention(graph: Graph) -> Graph:
 
 @dataclass(frozen=True)
 class _Heads:
-    """x: [N, T, heads*size] laid out as [N, heads, T, size], or transposed as [N, heads, size, T]; how it was made."""
+    """x: [N, T, heads*size] laid out as [N, heads, T, size], or transposed as [N, heads, size, T], times `scale`."""
 
     x: Operand
     count: int
     size: int
+    scale: float
     nodes: tuple[Node, ...]
 
 
@@ -69,7 +70,7 @@ def _many_heads(node: Node, opset: int) -> Iterator[Region]:
             attribute(softmax, "axis", -1) not in (-1, 3) or not _keeps_first_axes(node)):
         return
     scores, v = _scores(softmax.inputs[0]), _heads(product.inputs[1], (0, 2, 1, 3))
-    if scores is None or v is None or not scores.q.count == scores.k.count == v.count or (
+    if scores is None or v is None or v.scale != 1 or not scores.q.count == scores.k.count == v.count or (
             scores.q.size != scores.k.size or shape_of(node.outputs[0]) is None
             or (shape_of(node.outputs[0]) or ())[-1] != v.count * v.size):
         return
@@ -99,21 +100,23 @@ def _keeps_first_axes(reshape: Node) -> bool:
     if any(not isinstance(d, int) or d < 1 for dims in rest for d in dims) or len(made) != len(target):
         return False
     is_kept = [t == 0 or (isinstance(d, int) and d == t and d > 0) for t, d in zip(target, given[:2], strict=False)]
-    return math.prod(rest[0]) == math.prod(rest[1]) and any(is_kept)  # type: ignore[arg-type]
+    before, after = (math.prod(d for d in dims if isinstance(d, int)) for dims in rest)
+    return before == after and any(is_kept)
 
 
 def _heads(x: Operand | None, perm: tuple[int, ...]) -> _Heads | None:
+    after, x, above = _factor(x)
     transpose = made_by(x, "Transpose")
-    reshape = None if transpose is None or attribute(transpose, "perm") != perm else made_by(
-        transpose.inputs[0], "Reshape")
-    if transpose is None or reshape is None or reshape.inputs[0] is None:
+    before, x, below = _factor(None if transpose is None else transpose.inputs[0])
+    reshape = made_by(x, "Reshape")
+    if transpose is None or reshape is None or reshape.inputs[0] is None or attribute(transpose, "perm") != perm:
         return None
     shape, given = shape_of(reshape.outputs[0]) or (), shape_of(reshape.inputs[0]) or ()
     if len(shape) != 4 or len(given) != 3 or not _keeps_first_axes(reshape):
         return None
     count, size = shape[2:]
     assert isinstance(count, int) and isinstance(size, int)
-    return _Heads(reshape.inputs[0], count, size, (reshape, transpose))
+    return _Heads(reshape.inputs[0], count, size, before * after, (reshape, *below, transpose, *above))
 
 
 def _scores(x: Operand | None) -> _Scores | None:
@@ -150,12 +153,11 @@ def _product(x: Operand | None) -> _Scores | None:
     is_turned = bool(attribute(node, "transB", 0))
     if attribute(node, "transA", 0) or attribute(node, "transBatchA", 0) or attribute(node, "transBatchB", 0):
         return None
-    (first, a, above), (second, b, below) = map(_factor, node.inputs)
-    q, k = _heads(a, (0, 2, 1, 3)), _heads(b, (0, 2, 1, 3) if is_turned else (0, 2, 3, 1))
+    q, k = _heads(node.inputs[0], (0, 2, 1, 3)), _heads(node.inputs[1], (0, 2, 1, 3) if is_turned else (0, 2, 3, 1))
     if q is None or k is None:
         return None
-    scale = float(attribute(node, "alpha", 1.0)) * first * second
-    return _Scores(q, k, scale, None, (*q.nodes, *above, *k.nodes, *below, node))
+    scale = float(attribute(node, "alpha", 1.0)) * q.scale * k.scale
+    return _Scores(q, k, scale, None, (*q.nodes, *k.nodes, node))
 
 
 def _fits(mask: Operand, scores: Operand | None) -> bool:

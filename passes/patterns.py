@@ -206,14 +206,14 @@ def match_node(pattern: Node, node: Node, known: Match, note: Note = unheard) ->
     for symbol, value in zip(pattern.outputs, node.outputs, strict=False):
         if symbol is not None and value is not None:
             outputs[symbol] = value
-    axes = [i for i in range(len(wanted)) if _is_axes(pattern.op, i)]
+    axes = [i for i, x in enumerate(wanted) if isinstance(x, Tensor) and _is_axes(pattern.op, i)]
+    if any(not _are_axes(wanted[i], found[i], node) for i in axes):
+        return note(known, pattern, node, "axes")
     orders = [found]
     if node.op.name in COMMUTATIVE and len(found) == 2:
         orders.append(found[::-1])
     for inputs in orders:
-        parts = list(zip(wanted, inputs, strict=True))
-        for i in axes:
-            parts[i] = _from_front(*parts[i], node)
+        parts = [pair for i, pair in enumerate(zip(wanted, inputs, strict=True)) if i not in axes]
         yield from _match_inputs(parts, outputs, note)
 
 
@@ -335,12 +335,11 @@ def _is_axes(op: Op, place: int) -> bool:
     return op.schema is not None and place > 0 and op.input_name(place) in ("axis", "axes")
 
 
-def _from_front(wanted: Operand | None, found: Operand | None, node: Node) -> tuple[Operand | None, Operand | None]:
-    """Two constants of axes, counted from the front, in order where it does not matter."""
-    rank = rank_of_axes(node)
-    if rank is None or not isinstance(wanted, Tensor) or not isinstance(found, Tensor):
-        return wanted, found
+def _are_axes(wanted: Operand | None, found: Operand | None, node: Node) -> bool:
+    """Whether two constants name the same axes, from whichever end they are counted."""
+    if not isinstance(wanted, Tensor) or not isinstance(found, Tensor) or wanted.shape != found.shape:
+        return False
+    rank = rank_of_axes(node) or 0
+    a, b = (np.where(x.numpy() < 0, x.numpy() + rank, x.numpy()) for x in (wanted, found))
     is_set = node.op.name.startswith("Reduce") or node.op.name in ("Squeeze", "Unsqueeze")
-    arrays = [np.where(x.numpy() < 0, x.numpy() + rank, x.numpy()) for x in (wanted, found)]
-    a, b = (Tensor(np.sort(x) if is_set and x.ndim else x) for x in arrays)
-    return a, b
+    return np.array_equal(*((np.sort(a), np.sort(b)) if is_set and a.ndim else (a, b)))

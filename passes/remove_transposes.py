@@ -40,7 +40,10 @@ def _removed(graph: Graph, opset: int) -> Graph:
         if is_transpose(node):
             return _merged(node, operands)
         move = plan.moves.get(node)
-        return None if move is None else _sunk(node, operands, move, transpose, reshape)
+        if move is None:
+            return None
+        bare = [x if old not in plan.perms else _source(x) for x, old in zip(operands, node.inputs, strict=True)]
+        return _sunk(node, bare, move, transpose, reshape)
 
     return graph.rewrite(rewrite)
 
@@ -68,6 +71,12 @@ def _transposed(x: Operand | None) -> tuple[Operand, Perm] | None:
     return None if perm is None or source is None else (source, perm)
 
 
+def _source(x: Operand | None) -> Operand | None:
+    """What `x` is the transpose of."""
+    found = _transposed(x)
+    return x if found is None else found[0]
+
+
 def _is_still(perm: Perm) -> bool:
     return perm == tuple(range(len(perm)))
 
@@ -85,20 +94,12 @@ def _merged(node: Node, operands: tuple[Operand | None, ...]) -> Results:
     return None if inner is None else [apply_op(node.op, x, perm=perm)]
 
 
-def _sunk(node: Node, operands: tuple[Operand | None, ...], move: Moved, transpose: Op, reshape: Op,
-          ) -> Results:
-    inputs: list[Operand | None] = []
-    for place, x in enumerate(operands):
-        found = _transposed(x)
-        if place in move.inputs:
-            inputs.append(move.inputs[place])
-        elif place in move.reshaped:
-            inputs.append(apply_op(reshape, x, np.array(move.reshaped[place], np.int64)))
-        elif found is not None and shape_of(x):
-            inputs.append(found[0])
-        else:
-            inputs.append(x)
-    inputs += [move.inputs[place] for place in sorted(move.inputs) if place >= len(operands)]
+def _sunk(node: Node, bare: list[Operand | None], move: Moved, transpose: Op, reshape: Op) -> Results:
+    """The outputs of a node that works on what lies before transposes."""
+    inputs = [move.inputs.get(place, x) for place, x in enumerate(bare)]
+    for place, shape in move.reshaped.items():
+        inputs[place] = apply_op(reshape, inputs[place], np.array(shape, np.int64))
+    inputs += [move.inputs[place] for place in sorted(move.inputs) if place >= len(bare)]
     made = apply_op(node.op, *inputs, outputs=len(node.outputs), **move.attributes)
     results = made if isinstance(made, tuple) else (made,)
     if _is_still(move.perm):

@@ -34,7 +34,7 @@ def _split(graph: Graph, opset: int) -> Graph:
             has_graphs = any(True for _ in node_graphs(node))
             return rewrite_bodies(node, operands, lambda body: _split(body, opset)) if has_graphs else None
         if node not in pieces:
-            (axis,) = cuts_of(node, node.operands) or ()
+            axis = next(iter(cuts_of(node, node.operands) or ()))
             pieces.update(zip((each for each, _ in group), _made(
                 operands[0], axis, [size for _, size in group], opset), strict=True))
         return (pieces[node],)

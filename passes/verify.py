@@ -147,8 +147,11 @@ def check_results(before: Graph, after: Graph, name: str, *, is_exact: bool) -> 
 def compare(before: Graph, after: Graph, *, is_exact: bool, feeds: Mapping[str, Array] | None = None) -> Comparison:
     """Run two graphs on the inputs given, or on made up ones, until they differ."""
     before, after = _with_pinned(before), _with_pinned(after)
-    first, second = Session(before, optimize=False), None
-    runs, refusal = 0, ""
+    runs, refusal, second = 0, "", None
+    try:
+        first = Session(before, optimize=False)
+    except SymgraphError as error:
+        return Comparison(None, 0, str(error))
     tried = made_up_inputs(before, is_exact=is_exact) if feeds is None else iter([("these inputs", dict(feeds))])
     if feeds is None:
         tried = itertools.chain(tried, itertools.takewhile(lambda _: not runs, other_inputs(before)))

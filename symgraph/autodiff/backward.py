@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from symgraph.autodiff.bodies import Found, through_body
+from symgraph.ops.sequence_gradient import add_sequences
 from symgraph.ops.summing import sum_to
 from symgraph.autodiff.expansion import is_defined, through_expansion
 from symgraph.autodiff.lifting import lift_node
+from symgraph.autodiff.straight_through import is_quantized
 from symgraph.core.errors import GradientError
 from symgraph.core.gradient import Application, GradientRule, find_rule, why_without
 from symgraph.core.graph import node_graphs
@@ -68,7 +70,8 @@ def carried_by(applications: Sequence[Application], xs: Iterable[Operand]) -> se
     carriers = set(xs)
     for each in applications:
         if why_without(each.op) is None and not carriers.isdisjoint(sources_of(each)):
-            carriers.update(y for y in each.outputs if y is not None and carries_gradient(y))
+            carriers.update([y for y in each.outputs if y is not None and (
+                carries_gradient(y) or is_quantized(each, y, carriers))])
     return carriers
 
 
@@ -107,7 +110,7 @@ def _total(found: dict[Operand, list[Operand]], x: Operand) -> Operand | None:
         return None
     total = parts[0]
     for part in parts[1:]:
-        total = apply("Add", total, part)
+        total = add_sequences(total, part) if isinstance(x.type, SequenceType) else apply("Add", total, part)
     found[x] = [total]
     return total
 
@@ -161,7 +164,7 @@ def _fitting(each: Application, x: Operand, dx: Operand) -> Operand:
     Errors: `GradientError` naming the rule that is wrong.
     """
     if isinstance(x.type, TensorType) and isinstance(dx.type, TensorType) and (
-            x.type.dtype != dx.type.dtype or not _is_alike(x.type, dx.type)):
+            (carries_gradient(x) and x.type.dtype != dx.type.dtype) or not _is_alike(x.type, dx.type)):
         raise GradientError(f"the gradient rule of {each.op} gave {dx.type} for an operand of {x.type}")
     return dx
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
+from symgraph.autodiff.straight_through import is_straight_through
 from symgraph.core.apply import placeholder
 from symgraph.core.composite import DOMAIN, apply_body
 from symgraph.core.gradient import Application
@@ -20,7 +21,7 @@ Engine = Callable[[Sequence[Application], Sequence[Operand], Sequence[Operand], 
 Found = tuple[Operand | None, ...]
 """One gradient an operand; None where there is none."""
 
-_Key = tuple[tuple[bool, ...], tuple[bool, ...]]
+_Key = tuple[tuple[bool, ...], tuple[bool, ...], bool]
 _Gradient = tuple[Graph | None, tuple[bool, ...]]
 
 _GRADIENTS: WeakKeyDictionary[Graph, dict[_Key, _Gradient]] = WeakKeyDictionary()
@@ -46,9 +47,10 @@ def body_gradient(body: Graph, present: tuple[bool, ...], wanted: tuple[bool, ..
     The second result says which of them there are. Without any the graph is None.
     """
     known = _GRADIENTS.setdefault(body, {})
-    found = known.get((present, wanted))
+    key = (present, wanted, is_straight_through())
+    found = known.get(key)
     if found is None:
-        found = known[present, wanted] = _differentiate(body, present, wanted, engine)
+        found = known[key] = _differentiate(body, present, wanted, engine)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.autodiff.backward import backpropagate, carries_gradient
+from symgraph.autodiff.straight_through import is_quantized
 from symgraph.autodiff.symbolic import Unconnected, connected, gradients, in_places_of, require_real, start
 from symgraph.core.errors import GradientError
 from symgraph.core.graph import Graph
@@ -117,8 +118,10 @@ class GradientTape:
         """Remember an op that ran, where it leads on from something watched."""
         inputs = tuple([x.value if isinstance(x, Variable) else x for x in operands])
         if not self._carriers.isdisjoint(inputs):  # type: ignore[arg-type]
-            self._records.append(Record(op, inputs, attributes, outputs, body, gradient))
-            self._carriers.update(y for y in outputs if isinstance(y, Operand) and carries_gradient(y))
+            made = Record(op, inputs, attributes, outputs, body, gradient)
+            self._records.append(made)
+            self._carriers.update([y for y in outputs if isinstance(y, Operand) and (
+                carries_gradient(y) or is_quantized(made, y, self._carriers))])
 
     def alias(self, old: Operand, new: Tensor) -> None:
         """Remember that `new` is the present value of a variable, or a value under a new identity."""

@@ -33,7 +33,7 @@ def method(function: F) -> F:
     return function
 
 
-def _operator(name: str, *, is_reflected: bool = False) -> Callable[..., Any]:
+def _operator(name: str, *, is_reflected: bool = False) -> Callable[..., Operand]:
     def method(self: Operand, *others: object) -> Operand:
         function = METHODS[name]
         result: Operand = function(*others, self) if is_reflected else function(self, *others)
@@ -110,7 +110,7 @@ class Operand:
     __rshift__, __rrshift__ = _operator("right_shift"), _operator("right_shift", is_reflected=True)
     __lt__, __le__ = _operator("less"), _operator("less_equal")
     __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
-    __eq__, __ne__ = _operator("equal"), _operator("not_equal")
+    __eq__, __ne__ = _operator("equal"), _operator("not_equal")  # type: ignore[assignment]
     __neg__, __pos__, __abs__ = _operator("negative"), _operator("positive"), _operator("absolute")
     __invert__, __round__ = _operator("bitwise_not"), _operator("round")
     __getitem__ = _operator("getitem")

@@ -9,7 +9,9 @@ import symgraph.ops.dropout_gradient
 import symgraph.ops.indexing_gradient
 import symgraph.ops.normalization_gradient
 import symgraph.ops.product_gradient
+import symgraph.ops.quantization_gradient
 import symgraph.ops.reduction_gradient
+import symgraph.ops.sequence_gradient
 import symgraph.ops.softmax_gradient
 import symgraph.ops.without_gradients
 from symgraph.ops.activations import *

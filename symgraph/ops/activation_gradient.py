@@ -111,6 +111,7 @@ def _swiglu_gradient(dy: Operand, y: Operand, a: Operand, b: Operand, *, alpha: 
 
 
 @gradient_of("Gelu")
+@gradient_of("Gelu", domain=DOMAIN)
 def _gelu_gradient(dy: Operand, y: Operand, x: Operand, *, approximate: str | bytes = "none") -> Operand:
     """`Φ(x) + x φ(x)`, of the normal distribution or of what stands for it."""
     if approximate in ("tanh", b"tanh"):

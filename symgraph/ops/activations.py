@@ -13,7 +13,7 @@ from symgraph.core.errors import ShapeError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import TensorType, is_floating
 from symgraph.ops.applying import apply, apply_many
-from symgraph.ops.mathematics import log1p
+from symgraph.ops.mathematics import erf, log1p
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import as_axes, as_axis, dimension, ints, plus, quotient, vector
 
@@ -218,11 +218,18 @@ def gelu(x: object, approximate: bool = False) -> Operand:
     `approximate` takes `(1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2` for `Phi(x)`.
     """
     x = as_float(x)
-    if approximate and isinstance(x.type, TensorType) and x.type.dtype == "float64":
-        cubic = apply("Add", x, apply("Mul", apply("Mul", apply("Mul", x, x), x), 0.044715))
-        half = apply("Add", apply("Tanh", apply("Mul", cubic, math.sqrt(2 / math.pi))), 1.0)
-        return apply("Mul", apply("Mul", x, half), 0.5)
-    return apply("Gelu", x, approximate="tanh" if approximate else "none")
+    form = "tanh" if approximate else "none"
+    if isinstance(x.type, TensorType) and x.type.dtype == "float64":  # the operator is precise in float32 alone
+        return cast(Operand, apply_composite("Gelu", _gelu, x, approximate=form))
+    return apply("Gelu", x, approximate=form)
+
+
+def _gelu(x: Operand, *, approximate: str) -> Operand:
+    if approximate == "none":
+        return apply("Mul", apply("Mul", x, 0.5), apply("Add", erf(apply("Mul", x, math.sqrt(0.5))), 1.0))
+    cubic = apply("Add", x, apply("Mul", apply("Mul", apply("Mul", x, x), x), 0.044715))
+    half = apply("Add", apply("Tanh", apply("Mul", cubic, math.sqrt(2 / math.pi))), 1.0)
+    return apply("Mul", apply("Mul", x, half), 0.5)
 
 
 @method

@@ -11,8 +11,7 @@ from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand
 from symgraph.core.types import ELEM_TYPES
 from symgraph.ops.applying import apply, apply_many
-from symgraph.ops.creation import zeros_like
-from symgraph.ops.indexing_gradient import put_back
+from symgraph.ops.indexing_gradient import blank, put_back
 from symgraph.ops.shape import reshape_like
 from symgraph.ops.sizes import (
     INT64_MAX,
@@ -45,7 +44,11 @@ def _concat_gradient(dy: Operand, y: Operand, *xs: Operand, axis: int) -> Gradie
 @gradient_of("Split", every_output=True)
 def _split_gradient(dys: tuple[Operand | None, ...], ys: tuple[Operand | None, ...], x: Operand,
                     split: Numbers = None, *, axis: int = 0, num_outputs: int | None = None) -> Operand:
-    return apply("Concat", *(zeros_like(y) if dy is None else dy for dy, y in zip(dys, ys, strict=True)), axis=axis)
+    if any(y is None for y in ys):
+        parts = len(ys) if split is None else None
+        ys = apply_many("Split", x, _as_input(split), axis=axis, num_outputs=parts, outputs=len(ys))
+    pieces = [blank(y) if dy is None and y is not None else dy for dy, y in zip(dys, ys, strict=True)]
+    return pieces[0] if len(pieces) == 1 and pieces[0] is not None else apply("Concat", *pieces, axis=axis)
 
 
 @gradient_of("Tile")

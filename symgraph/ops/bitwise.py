@@ -13,7 +13,8 @@ __all__ = ["bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not",
            "bitwise_xor", "invert", "left_shift", "right_shift"]
 
 
-not_differentiable("it works on the bits of integers", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift")
+not_differentiable("it works on the bits of integers", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot",
+                   "BitShift")
 not_differentiable("it reads bits as another dtype", "BitCast")
 
 

@@ -17,8 +17,8 @@ __all__ = [
 ]
 
 
-not_differentiable("its output is boolean", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor",
-                   "Not", "IsNaN", "IsInf")
+not_differentiable("its output is boolean", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or",
+                   "Xor", "Not", "IsNaN", "IsInf")
 not_differentiable("its output is boolean", "IsClose", domain=DOMAIN)
 
 

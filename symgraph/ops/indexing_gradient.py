@@ -16,11 +16,13 @@ from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand
 from symgraph.core.types import ELEM_TYPES
 from symgraph.ops.applying import apply, apply_many
+from symgraph.ops.promotion import cast_to
 from symgraph.ops.reduction_gradient import left_after
 from symgraph.ops.shape import expand_dims, moveaxis, reshape_like
 from symgraph.ops.sizes import dimension, dimensions, ints, minus, vector
 
-not_differentiable("its output are places, whole numbers", "NonZero")
+not_differentiable("its outputs are places, whole numbers", "NonZero")
+not_differentiable("only the shape of its input counts", "EyeLike", "ConstantOfShape")
 
 Scatter = Callable[..., Operand]
 """`scatter(data, updates, reduction="add")`, at places already given."""
@@ -30,23 +32,27 @@ Gather = Callable[[Operand], Operand]
 
 def blank(x: Operand, value: float = 0.0) -> Operand:
     """`value` in every place of the shape of `x`, without a constant of that size."""
-    return apply("Expand", apply("Cast", value, to=ELEM_TYPES[x.dtype]), apply("Shape", x))
+    return _filled(apply("Shape", x), x.dtype, value)
 
 
-def add_up(scatter: Scatter, dy: Operand, x: Operand) -> Operand:
-    """Zeros in the shape of `x` with `dy` added; in float32 for what ONNX Runtime has no kernel for."""
-    if x.dtype in ("float32", "float64"):
-        return scatter(blank(x), dy, reduction="add")
-    wide = [apply("Cast", z, to=ELEM_TYPES["float32"]) for z in (blank(x), dy)]
-    return apply("Cast", scatter(*wide, reduction="add"), to=ELEM_TYPES[x.dtype])
+def _filled(shape: Operand, dtype: str, value: float = 0.0) -> Operand:
+    return apply("Expand", apply("Cast", value, to=ELEM_TYPES[dtype]), shape)
+
+
+def add_up(scatter: Scatter, dy: Operand, shape: Operand) -> Operand:
+    """Zeros of a shape with `dy` added; in float32 for what ONNX Runtime has no kernel for."""
+    if dy.dtype in ("float32", "float64"):
+        return scatter(_filled(shape, dy.dtype), dy, reduction="add")
+    added = scatter(_filled(shape, "float32"), cast_to(dy, "float32"), reduction="add")
+    return cast_to(added, dy.dtype)
 
 
 def put_back(dy: Operand, x: Operand, take: Callable[[Operand], Operand]) -> Operand:
     """The gradient of any choice of the elements of `x`: `take` makes the same choice among their numbers."""
     numbers = reshape_like(apply("Range", 0, apply("Size", x), 1), x)
-    row = apply("Reshape", x, ints(-1))
     places = apply("Reshape", take(numbers), ints(-1, 1))
-    flat = add_up(partial(_scatter_nd, indices=places), apply("Reshape", dy, ints(-1)), row)
+    length = apply("Reshape", apply("Size", x), ints(1))
+    flat = add_up(partial(_scatter_nd, indices=places), apply("Reshape", dy, ints(-1)), length)
     return reshape_like(flat, x)
 
 
@@ -66,9 +72,10 @@ def slices_back(dy: Operand, x: Operand, indices: Operand, axis: int) -> Operand
         return _slice_back(dy, x, int(number.item()), axis)
     rank = indices.ndim
     taken = tuple(range(axis, axis + rank))
-    front = moveaxis(x, axis, 0)
-    rows = add_up(partial(_scatter_nd, indices=expand_dims(indices, rank)), moveaxis(dy, taken, tuple(range(rank))),
-                  front)
+    scatter = partial(_scatter_nd, indices=expand_dims(cast_to(indices, "int64"), rank))
+    shape = apply("Shape", x) if axis == 0 else vector(
+        [dimension(x, i) for i in (axis, *range(axis), *range(axis + 1, x.ndim))])
+    rows = add_up(scatter, moveaxis(dy, taken, tuple(range(rank))), shape)
     return moveaxis(rows, 0, axis)
 
 
@@ -81,14 +88,14 @@ def _slice_back(dy: Operand, x: Operand, number: int, axis: int) -> Operand:
 
 @gradient_of("GatherElements")
 def _gather_elements_gradient(dy: Operand, y: Operand, x: Operand, indices: Operand, *, axis: int = 0) -> Operand:
-    return add_up(_elements(indices, axis)[0], dy, x)
+    return add_up(_elements(indices, axis)[0], dy, apply("Shape", x))
 
 
 @gradient_of("GatherND")
 def _gather_nd_gradient(dy: Operand, y: Operand, x: Operand, indices: Operand, *, batch_dims: int = 0) -> Operand:
     if batch_dims:
         indices = _with_batch(indices, batch_dims)
-    return add_up(partial(_scatter_nd, indices=indices), dy, x)
+    return add_up(partial(_scatter_nd, indices=indices), dy, apply("Shape", x))
 
 
 def _with_batch(indices: Operand, batch_dims: int) -> Operand:
@@ -142,7 +149,7 @@ def _factor_gradient(dy: Operand, x: Operand, updates: Operand, scatter: Scatter
     factor = apply("Where", is_zero, 1.0, updates)
 
     def sum_of_others(z: Operand) -> Operand:
-        return gather(add_up(scatter, z, x)) - z
+        return gather(add_up(scatter, z, apply("Shape", x))) - z
 
     others = left_after(is_zero, updates, sum_of_others) / factor
     return gather(dy * scatter(x, factor, reduction="mul")) * others
@@ -152,7 +159,7 @@ def _share(dy: Operand, y: Operand, x: Operand, updates: Operand, scatter: Scatt
     """`dy` divided by how many elements are the extreme one of its place."""
     kind = ELEM_TYPES[x.dtype]
     is_chosen = apply("Cast", apply("Equal", updates, gather(y)), to=kind)
-    number = apply("Cast", apply("Equal", x, y), to=kind) + add_up(scatter, is_chosen, x)
+    number = apply("Cast", apply("Equal", x, y), to=kind) + add_up(scatter, is_chosen, apply("Shape", x))
     return dy / apply("Max", number, 1.0)
 
 
@@ -181,9 +188,8 @@ def _top_k_gradient(dys: tuple[Operand | None, ...], ys: tuple[Operand | None, .
                     count: Operand | None = None, *, axis: int = -1, k: int | None = None, largest: int = 1,
                     sorted: int = 1) -> Operand | None:
     """Back to the places that the values came from."""
-    if dys[0] is None or ys[1] is None:
-        return None
-    return add_up(_elements(ys[1], axis)[0], dys[0], x)
+    dy, places = dys[0], ys[1]
+    return None if dy is None or places is None else add_up(_elements(places, axis)[0], dy, apply("Shape", x))
 
 
 @gradient_of("Unique", every_output=True)

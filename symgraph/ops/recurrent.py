@@ -13,8 +13,9 @@ import numpy as np
 
 from symgraph.core.tensor import Operand
 from symgraph.ops.applying import apply, apply_many
+from symgraph.ops.creation import zeros
 from symgraph.ops.loops import scan
-from symgraph.ops.sizes import dimension, ints, vector
+from symgraph.ops.sizes import dimension, ints
 
 Activation = Callable[[Operand], Operand]
 Texts = Sequence[str | bytes]
@@ -30,13 +31,13 @@ def rnn(X: Operand, W: Operand, R: Operand, B: Operand | None = None, sequence_l
 
     def directed(number: int) -> _Run:
         (f,) = options.functions(number, 1)
-        w, r, b = _part(W, number), _part(R, number), _part(B, number)
-        x, rt = _projected(x_first, w, _sum_of_halves(b)), _transposed(r)
+        w, r, b = part_of(W, number), part_of(R, number), part_of(B, number)
+        x, rt = projected(x_first, w, _sum_of_halves(b)), transposed(r)
 
         def step(h: Operand, row: Operand) -> Operand:
             return f(options.clipped(apply("Add", row, apply("MatMul", h, rt))))
 
-        return _Run(x, lambda state, row: [step(state[0], row)], [_initial(initial, number, x_first, r)])
+        return _Run(x, lambda state, row: [step(state[0], row)], [initial_state(initial, number, x_first, r)])
 
     x_first, initial = _time_first(X, layout), _time_first(initial_h, layout)
     return _outputs(options, directed, x_first, sequence_lens, layout)
@@ -53,15 +54,15 @@ def gru(X: Operand, W: Operand, R: Operand, B: Operand | None = None, sequence_l
 
     def directed(number: int) -> _Run:
         f, g = options.functions(number, 2)
-        w, r, b = _part(W, number), _part(R, number), _part(B, number)
-        rt = _transposed(r)
-        gates, candidate = _split(rt, 1, (2, 1))
+        w, r, b = part_of(W, number), part_of(R, number), part_of(B, number)
+        rt = transposed(r)
+        gates, candidate = split(rt, 1, (2, 1))
         bias, inner = _gru_bias(b, is_linear=bool(linear_before_reset))
-        x = _projected(x_first, w, bias)
+        x = projected(x_first, w, bias)
 
         def step(h: Operand, row: Operand) -> Operand:
-            xzr, xh = _split(row, 1, (2, 1))
-            z, reset = _split(f(options.clipped(apply("Add", xzr, apply("MatMul", h, gates)))), 1, (1, 1))
+            xzr, xh = split(row, 1, (2, 1))
+            z, reset = split(f(options.clipped(apply("Add", xzr, apply("MatMul", h, gates)))), 1, (1, 1))
             if linear_before_reset:
                 product = apply("MatMul", h, candidate)
                 hidden = apply("Mul", reset, product if inner is None else apply("Add", product, inner))
@@ -70,7 +71,7 @@ def gru(X: Operand, W: Operand, R: Operand, B: Operand | None = None, sequence_l
             new = g(options.clipped(apply("Add", xh, hidden)))
             return apply("Add", new, apply("Mul", z, apply("Sub", h, new)))
 
-        return _Run(x, lambda state, row: [step(state[0], row)], [_initial(initial, number, x_first, r)])
+        return _Run(x, lambda state, row: [step(state[0], row)], [initial_state(initial, number, x_first, r)])
 
     x_first, initial = _time_first(X, layout), _time_first(initial_h, layout)
     return _outputs(options, directed, x_first, sequence_lens, layout)
@@ -88,18 +89,18 @@ def lstm(X: Operand, W: Operand, R: Operand, B: Operand | None = None, sequence_
 
     def directed(number: int) -> _Run:
         f, g, squash = options.functions(number, 3)
-        w, r, b = _part(W, number), _part(R, number), _part(B, number)
-        x, rt = _projected(x_first, w, _sum_of_halves(b)), _transposed(r)
-        peepholes = None if P is None else _split(_part(P, number), 0, (1, 1, 1))  # type: ignore[arg-type]
+        w, r, b = part_of(W, number), part_of(R, number), part_of(B, number)
+        x, rt = projected(x_first, w, _sum_of_halves(b)), transposed(r)
+        peepholes = None if P is None else split(part_of(P, number), 0, (1, 1, 1))  # type: ignore[arg-type]
 
         def peeped(gate: Operand, c: Operand, which: int) -> Operand:
             return gate if peepholes is None else apply("Add", gate, apply("Mul", peepholes[which], c))
 
         def step(h: Operand, c: Operand, row: Operand) -> list[Operand]:
-            i, o, forget, new = _split(apply("Add", row, apply("MatMul", h, rt)), 1, (1, 1, 1, 1))
+            i, o, forget, new = split(apply("Add", row, apply("MatMul", h, rt)), 1, (1, 1, 1, 1))
             i = f(options.clipped(peeped(i, c, 0)))
             if input_forget:
-                forget = apply("Sub", apply("CastLike", np.float32(1), i), i)
+                forget = apply("Sub", 1.0, i)
             else:
                 forget = f(options.clipped(peeped(forget, c, 2)))
             c = apply("Add", apply("Mul", forget, c), apply("Mul", i, g(options.clipped(new))))
@@ -107,7 +108,7 @@ def lstm(X: Operand, W: Operand, R: Operand, B: Operand | None = None, sequence_
             return [apply("Mul", o, squash(c)), c]
 
         return _Run(x, lambda state, row: step(*state, row), [  # type: ignore[call-arg]
-            _initial(initial, number, x_first, r), _initial(cell, number, x_first, r)])
+            initial_state(initial, number, x_first, r), initial_state(cell, number, x_first, r)])
 
     x_first, initial, cell = (_time_first(x, layout) for x in (X, initial_h, initial_c))
     return _outputs(options, directed, x_first, sequence_lens, layout)
@@ -136,7 +137,7 @@ class _Options:
     @property
     def reversed(self) -> tuple[bool, ...]:
         """For each direction, whether it goes from the last step to the first."""
-        return {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[self.direction]
+        return directions(self.direction)
 
     def functions(self, number: int, count: int) -> list[Activation]:
         """The activations of one direction; each takes what it needs from the lists of numbers, in order."""
@@ -153,8 +154,12 @@ class _Options:
         """`x` between -clip and clip."""
         if self.clip is None:
             return x
-        low, high = (apply("CastLike", np.float32(limit), x) for limit in (-self.clip, self.clip))
-        return apply("Clip", x, low, high)
+        return apply("Clip", x, -self.clip, self.clip)
+
+
+def directions(direction: str | bytes) -> tuple[bool, ...]:
+    """For each direction of a recurrent operator, whether it goes from the last step to the first."""
+    return {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[_text(direction)]
 
 
 def _plain(name: str) -> tuple[Callable[..., Activation], tuple[float, ...]]:
@@ -162,15 +167,11 @@ def _plain(name: str) -> tuple[Callable[..., Activation], tuple[float, ...]]:
 
 
 def _affine(alpha: float, beta: float) -> Activation:
-    return lambda x: apply("Add", apply("Mul", x, _number(alpha, x)), _number(beta, x))
+    return lambda x: apply("Add", apply("Mul", x, alpha), beta)
 
 
 def _scaled_tanh(alpha: float, beta: float) -> Activation:
-    return lambda x: apply("Mul", apply("Tanh", apply("Mul", x, _number(beta, x))), _number(alpha, x))
-
-
-def _number(value: float, x: Operand) -> Operand:
-    return apply("CastLike", np.float64(value), x)
+    return lambda x: apply("Mul", apply("Tanh", apply("Mul", x, beta)), alpha)
 
 
 _ACTIVATIONS: dict[str, tuple[Callable[..., Activation], tuple[float, ...]]] = {
@@ -188,9 +189,12 @@ _ACTIVATIONS: dict[str, tuple[Callable[..., Activation], tuple[float, ...]]] = {
 def _outputs(options: _Options, directed: Callable[[int], _Run], x: Operand, lengths: Operand | None, layout: int,
              ) -> list[Operand]:
     """Y `[T, directions, N, hidden]` and the last states `[directions, N, hidden]`, or as `layout` 1 has them."""
-    mask = None if lengths is None else _mask(x, lengths)
+    mask = None if lengths is None else mask_of(x, lengths)
     runs = [_run(directed(number), mask, is_reversed=is_reversed)
             for number, is_reversed in enumerate(options.reversed)]
+    if lengths is not None:  # of a sequence without steps the last state is 0, as ONNX Runtime has it
+        has_steps = apply("Unsqueeze", apply("Greater", lengths, np.int32(0)), ints(1))
+        runs = [(y, [only_where(has_steps, state) for state in states]) for y, states in runs]
     ys = [apply("Unsqueeze", y, ints(1)) for y, _ in runs]
     finals = [[apply("Unsqueeze", state, ints(0)) for state in states] for _, states in runs]
     found = [ys[0] if len(ys) == 1 else apply("Concat", *ys, axis=1)]
@@ -212,13 +216,18 @@ def _run(run: _Run, mask: Operand | None, *, is_reversed: bool) -> tuple[Operand
         x, is_inside = row
         new = run.step(state, x)
         kept = [apply("Where", is_inside, a, b) for a, b in zip(new, state, strict=True)]
-        return kept, apply("Where", is_inside, new[0], apply("CastLike", np.float32(0), new[0]))
+        return kept, only_where(is_inside, new[0])
 
     states, ys = scan(step, run.start, run.x if mask is None else (run.x, mask), reverse=is_reversed)
     return ys, states
 
 
-def _mask(x: Operand, lengths: Operand) -> Operand:
+def only_where(condition: Operand, x: Operand) -> Operand:
+    """`x` where the condition holds, else 0."""
+    return apply("Where", condition, x, 0.0)
+
+
+def mask_of(x: Operand, lengths: Operand) -> Operand:
     """`[T, N, 1]`: whether a step is before the end of a sequence."""
     times = apply("Range", np.int64(0), dimension(x, 0), np.int64(1))
     inside = apply("Less", apply("Unsqueeze", times, ints(1)), apply("Cast", lengths, to=7))
@@ -229,27 +238,29 @@ def _time_first(x: Any, layout: int) -> Any:
     return apply("Transpose", x, perm=[1, 0, 2]) if layout and x is not None else x
 
 
-def _part(x: Operand | None, number: int) -> Any:
+def part_of(x: Operand | None, number: int) -> Any:
     """What belongs to one direction."""
     return None if x is None else apply("Gather", x, np.int64(number), axis=0)
 
 
-def _transposed(x: Operand) -> Operand:
+def transposed(x: Operand) -> Operand:
+    """A matrix, the other way round."""
     return apply("Transpose", x, perm=[1, 0])
 
 
-def _projected(x: Operand, w: Operand, b: Operand | None) -> Operand:
+def projected(x: Operand, w: Operand, b: Operand | None) -> Operand:
     """`x wᵀ + b`."""
-    product = apply("MatMul", x, _transposed(w))
+    product = apply("MatMul", x, transposed(w))
     return product if b is None else apply("Add", product, b)
 
 
-def _split(x: Operand, axis: int, parts: Sequence[int]) -> tuple[Operand, ...]:
+def split(x: Operand, axis: int, parts: Sequence[int]) -> tuple[Operand, ...]:
     """`x` cut into `parts` of its equal shares."""
-    if len(set(parts)) == 1:
-        return apply_many("Split", x, outputs=len(parts), axis=axis, num_outputs=len(parts))
-    shares = apply_many("Split", x, outputs=sum(parts), axis=axis, num_outputs=sum(parts))
-    found, rest = [], list(shares)
+    size, shares = x.shape[axis], sum(parts)
+    if isinstance(size, int):
+        sizes = ints(*(size // shares * count for count in parts))
+        return apply_many("Split", x, sizes, outputs=len(parts), axis=axis)
+    found, rest = [], list(apply_many("Split", x, outputs=shares, axis=axis, num_outputs=shares))
     for count in parts:
         found.append(rest[0] if count == 1 else apply("Concat", *rest[:count], axis=axis))
         del rest[:count]
@@ -260,7 +271,7 @@ def _sum_of_halves(b: Operand | None) -> Operand | None:
     """The bias of the input and that of the state together."""
     if b is None:
         return None
-    first, second = _split(b, 0, (1, 1))
+    first, second = split(b, 0, (1, 1))
     return apply("Add", first, second)
 
 
@@ -270,16 +281,15 @@ def _gru_bias(b: Operand | None, *, is_linear: bool) -> tuple[Operand | None, Op
         return None, None
     if not is_linear:
         return _sum_of_halves(b), None
-    wz, wr, wh, rz, rr, rh = _split(b, 0, (1,) * 6)
+    wz, wr, wh, rz, rr, rh = split(b, 0, (1,) * 6)
     return apply("Concat", apply("Add", wz, rz), apply("Add", wr, rr), wh, axis=0), rh
 
 
-def _initial(x: Operand | None, number: int, row: Operand, r: Operand) -> Operand:
+def initial_state(x: Operand | None, number: int, row: Operand, r: Operand) -> Operand:
     """The first state of one direction, zeros unless given."""
     if x is not None:
-        return _part(x, number)  # type: ignore[no-any-return]
-    zero = apply("CastLike", np.float32(0), row)
-    return apply("Expand", zero, vector([dimension(row, 1), dimension(r, 1)]))
+        return part_of(x, number)  # type: ignore[no-any-return]
+    return zeros((dimension(row, 1), dimension(r, 1)), row.dtype)
 
 
 def _text(value: str | bytes) -> str:

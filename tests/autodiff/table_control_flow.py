@@ -4,6 +4,9 @@ import numpy as np
 
 import symgraph as sg
 from symgraph.core.composite import apply_composite
+from symgraph.core.op import find_op
+from symgraph.core.tensor import Node
+from symgraph.core.types import TensorType
 from tests.autodiff.cases import Case, normal, positive
 
 
@@ -77,7 +80,8 @@ def several(rows, carry, w):
         a, b = c
         return (b * r, a + w * b), (a * r, b)
 
-    return sg.scan(step, (carry, w), rows)
+    (a, b), (c, d) = sg.scan(step, (carry, w), rows)
+    return a, b, c, d
 
 
 def last_only(rows, carry, w):
@@ -98,11 +102,11 @@ def scan_in_a_loop(rows, carry, w):
 
 
 
-def along_axes(state, x, z, **options):
-    inner = {d: _scan_body(d) for d in ("float32", "float64")}
-    return compiled("AlongAxes", lambda s, a, b: sg.ops.onnx(
-        "Scan", s, a, b, body=inner[s.dtype], num_scan_inputs=2, outputs=3, scan_input_axes=[1, 0],
-        scan_input_directions=[1, 0], scan_output_axes=[-1, 0], scan_output_directions=[0, 1]))(state, x, z)
+def along_axes(state, x, z):
+    attributes = {"body": _scan_body(x.dtype), "num_scan_inputs": 2, "scan_input_axes": (1, 0),
+                  "scan_input_directions": (1, 0), "scan_output_axes": (-1, 0), "scan_output_directions": (0, 1)}
+    types = [TensorType(x.dtype, shape) for shape in ((2,), (2, 3), (3, 2))]
+    return Node(find_op("Scan"), (state, x, z), attributes, tuple(types)).outputs
 
 
 def _scan_body(dtype):
@@ -136,7 +140,7 @@ CASES = [
     Case("scan that forgets", compiled("Linear", linear), (normal(3, 2), normal(2))),
     Case("map", compiled("Mapped", mapped), (normal(3, 2), normal(2))),
     Case("scan in a loop", compiled("ScanInALoop", scan_in_a_loop), (normal(3, 2), normal(2), normal(2, seed=1))),
-    Case("scan along other axes and directions", along_axes, (normal(2), normal(2, 3), normal(3, 2)), dynamic=False),
+    Case("scan along other axes and directions", compiled("AlongAxes", along_axes), (normal(2), normal(2, 3), normal(3, 2)), dynamic=False),
     Case("loops in Python: scan", scanned, (normal(3, 2), normal(2), normal(2, seed=1)), dynamic=False),
     Case("loops in Python: fori_loop", powers, (normal(2, 2), positive(2)), dynamic=False),
     Case("associative_scan", lambda x: sg.ops.associative_scan(lambda a, b: a * b, x), (normal(5, 2),), dynamic=False),

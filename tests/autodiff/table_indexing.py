@@ -73,7 +73,7 @@ CASES = [
     Case("scatter elements, old", lambda x, u: apply_op(find_op("ScatterElements", "", 11), x, _ints([[1, 0]]), u),
          (normal(2, 3), normal(1, 2))),
     Case("scatter, old", lambda x, u: apply_op(find_op("Scatter", "", 9), x, _ints([[1, 0]]), u, axis=1),
-         (normal(2, 3), normal(1, 2))),
+         (normal(2, 3), normal(1, 2)), float32=False),  # it has no kernel in a graph of today's opset
     Case("tensor scatter", _tensor_scatter([1, 0]), (normal(2, 1, 4, 2), normal(2, 1, 2, 2))),
     Case("tensor scatter from the start", _tensor_scatter(None, axis=1), (normal(2, 3), normal(2, 2))),
     Case("tensor scatter in a circle", _tensor_scatter([2, 1], mode="circular", axis=-1), (normal(2, 3), normal(2, 2))),
@@ -87,7 +87,8 @@ CASES = [
     Case("boolean_mask", lambda x: sg.ops.boolean_mask(x, [[True, False], [True, True]]), (normal(2, 2, 2),)),
     Case("one-hot of two values", lambda v: sg.ops.onnx("OneHot", _ints([0, 2, 7]), np.array(3), v, axis=0),
          (normal(2),)),
-    Case("one-hot of 32-bit places", lambda v: sg.ops.onnx("OneHot", np.int32([[0, -1]]), np.int32(3), v), (normal(2),)),
+    Case("one-hot of 32-bit places", lambda v: sg.ops.onnx("OneHot", np.int32([[0, -1]]), np.int32(3), v),
+         (normal(2),)),
     Case("where", lambda x, y: sg.where([True, False, True], x, y), (normal(2, 3), normal(seed=1))),
     Case("select", lambda x, y: sg.ops.select([[True, False], [True, True]], [x, y]), (normal(2), normal(2, seed=1))),
     Case("top-k", lambda x: sg.ops.onnx("TopK", x, _ints([2]), axis=0, outputs=2)[0], (apart(4, 2),)),

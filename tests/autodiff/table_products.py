@@ -72,12 +72,14 @@ CASES = [
     Case("vdot", sg.ops.vdot, (normal(2, 3), normal(3, 2, seed=1))),
     Case("vecdot", sg.ops.vecdot, (normal(2, 3), normal(3, seed=1))),
     Case("outer", sg.ops.outer, (normal(2), normal(3, seed=1))),
-    Case("tensordot", lambda x, y: sg.ops.tensordot(x, y, axes=([0, 2], [1, 0])), (normal(2, 2, 3), normal(3, 2, seed=1))),
+    Case("tensordot", lambda x, y: sg.ops.tensordot(x, y, axes=([0, 2], [1, 0])),
+         (normal(2, 2, 3), normal(3, 2, seed=1))),
     Case("kron", sg.ops.kron, (normal(2, 2), normal(2, seed=1))),
     Case("cross", sg.ops.cross, (normal(2, 3), normal(3, seed=1)), dynamic=False),
     Case("cross of two components", sg.ops.cross, (normal(2, 2), normal(2, seed=1)), dynamic=False),
     *(Case(f"norm of order {order}", lambda x, p=order: sg.ops.norm(x, p, axis=1), (apart(2, 3) + 0.03,))
       for order in (None, 1, 2, 3, 2.5, float("inf"), -float("inf"))),
-    *(Case(f"norm of matrices of order {order}", lambda x, p=order: sg.ops.norm(x, p, axis=(0, 1)), (apart(2, 3) + 0.03,))
+    *(Case(f"norm of matrices of order {order}", lambda x, p=order: sg.ops.norm(x, p, axis=(0, 1)),
+           (apart(2, 3) + 0.03,))
       for order in ("fro", 1, -1, float("inf"), -float("inf"))),
 ]

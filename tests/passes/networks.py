@@ -233,7 +233,34 @@ def divisions(m):
     return onnx(name, onnx("Mul", x, number_of), onnx("Max", m.partner(x), number_of))
 
 
+def transposed_operators(m):
+    """Operators between transposes, with several readers."""
+    x = m.pick(FLOAT, least=2)
+    perm, rank = m.perm(x), x.ndim
+    y, axis = onnx("Transpose", x, perm=perm), m.random.randrange(-rank, rank)
+    back = [perm.index(i) for i in range(rank)] if m.random.random() < 0.7 else m.perm(x)
+    operators = (
+        lambda y: onnx("Concat", y, onnx("Neg", y), axis=axis), lambda y: onnx("Softmax", y, axis=axis),
+        lambda y: onnx("Pad", y, longs(*(m.random.choice((0, 0, 1, 2)) for _ in range(2 * rank)))),
+        lambda y: onnx("Slice", y, longs(0), longs(m.random.choice((1, 2, -1))), longs(axis)),
+        lambda y: onnx("ReduceMean", y, longs(axis)), lambda y: onnx("Mul", y, onnx("Sigmoid", y)),
+        lambda y: onnx("Gather", y, longs(0, -1), axis=axis), lambda y: onnx("Add", y, m.partner(y)),
+        lambda y: onnx("Split", y, longs(*_halves(y.shape[axis])), outputs=2, axis=axis)[m.random.randrange(2)])
+    for _ in range(m.random.choice((1, 2, 3))):
+        y = m.random.choice(operators)(y)
+    if m.random.random() < 0.3:
+        return onnx("Squeeze", onnx("ReduceSum", y, longs(axis)), longs(axis)), y
+    return (onnx("Transpose", y, perm=back), y) if m.random.random() < 0.4 else onnx("Transpose", y, perm=back)
+
+
+def _halves(size):
+    if not isinstance(size, int) or size < 2:
+        raise Misfit
+    return 1, size - 1
+
+
 NETWORKS = (
     rms_norm, instance_norm, group_norm, hard_activations, soft_activations, tanh_gelu, leaky, relu_six, attention,
     padded_convolution, normalized_matmul, transposed_weights, invariant_loop, half_used_branch, inner_transposes,
-    expanded, ranges_of_shapes, slices_of_one, elementwise_chain, biased_skip, composites, divisions)
+    expanded, ranges_of_shapes, slices_of_one, elementwise_chain, biased_skip, composites, divisions,
+    transposed_operators)

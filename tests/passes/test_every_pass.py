@@ -16,7 +16,9 @@ from symgraph.runtime import Session
 from symgraph.runtime.importer import load_graph
 from tests.conformance.cases import DOMAINS, cases, unsupported
 
-ALONE = tuple(dict.fromkeys((*passes.ONNXRUNTIME, passes.fuse_elementwise, passes.inline_composites)))
+ALONE = tuple(dict.fromkeys((
+    *passes.ONNXRUNTIME, passes.fuse_elementwise, passes.inline_composites, passes.recognize_attention,
+    passes.recognize_group_normalization)))
 
 PIPELINES = {"TRAINING": passes.TRAINING, "INFERENCE": passes.INFERENCE, "PORTABLE": passes.PORTABLE,
              "ONNXRUNTIME": passes.ONNXRUNTIME,

@@ -1,3 +1,6 @@
+import re
+
+import numpy as np
 import pytest
 
 import symgraph as sg
@@ -20,7 +23,7 @@ def graph_of(build):
 
 
 @pytest.mark.parametrize(("build", "found", "reason"), [
-    (lambda x: onnx("Relu", onnx("Neg", x) * 3.0), 3, "reads 3.0 where the rule has 2.0"),
+    (lambda x: onnx("Relu", onnx("Neg", x) * 3.0), 3, "reads 3 where the rule has 2"),
     (lambda x: onnx("Relu", onnx("Abs", x) * 2.0), 2, "reads %Abs = Abs"),
     (lambda x: onnx("Relu", onnx("Neg", x) + 2.0), 1, "reads %Add = Add"),
     (lambda x: onnx("Relu", x), 1, "%y = Relu"),
@@ -99,3 +102,54 @@ def test_bodies_are_searched_too():
     y = sg.cond(sg.sum(symbol) > 0.0, lambda: onnx("Relu", symbol), lambda: symbol)
 
     assert len(explain(negated_relu, sg.Graph([symbol], [y])).attempts) == 1
+
+
+GELU = passes.rule(lambda x: 0.5 * x * (1 + sg.erf(x / 1.5)), lambda x: sg.gelu(x), name="gelu")
+LINEAR = passes.rule(lambda x, w, b: x @ w + b, lambda x, w, b: onnx("Gemm", x, w, b), name="linear",
+                     when=lambda x, w, b: x.ndim == 2)
+WEIGHT = np.ones((3, 3), np.float32)
+
+
+def variable(value):
+    return sg.Variable(np.float32(value), name="root")
+
+
+@pytest.mark.parametrize(("rule", "build", "reason"), [
+    (GELU, lambda x: 0.5 * x * (1 + sg.erf(x / 1.4)), r"%Div = Div .* reads 1.4 where the rule has 1.5"),
+    (GELU, lambda x: 0.5 * x * (1 + sg.erf(x / variable(1.5))),
+     r"reads variable %root \(freeze makes it a constant\) where the rule has 1.5"),
+    (GELU, lambda x: np.float32([0.5]) * x * (1 + sg.erf(x / 1.5)), r"reads \[0.5\] of shape \[1\] where the rule has 0.5"),
+    (GELU, lambda x: x * (0.5 * (1 + sg.erf(x / 1.5))), r"reads input %x where the rule has Add"),
+    (GELU, lambda x: 0.5 * x * (1 + sg.erf(x * 1.5)), r"%Erf = Erf .* reads %Mul.* = Mul .* where the rule has Div"),
+    (LINEAR, lambda x: sg.expand_dims(x, 0) @ WEIGHT + np.ones(3, np.float32),
+     r"`when` refused it for x = %Unsqueeze: float32\[1, \?, 3\], w = constant<float32\[3, 3\]>: .*, b = \[1, 1, 1\]"),
+    (LINEAR, lambda x: x @ WEIGHT - 1.0, None),
+    (passes.rule(lambda x: x.T, lambda x: x, name="turn"), lambda x: sg.transpose(x, (0, 1)) + 1.0, None),
+    (passes.rule(lambda x: sg.softmax(x, axis=0), lambda x: x, name="soft"), lambda x: sg.softmax(x, axis=-1),
+     r"has axis=1 where the rule has axis=0"),
+    (passes.rule(lambda x: sg.mean(x, axis=0), lambda x: x, name="mean"), lambda x: sg.mean(x, axis=-1),
+     r"%y = ReduceMean .* has axes \[1\] where the rule has axes \[0\]"),
+    (passes.rule(lambda x: sg.mean(x, axis=-1, keepdims=True), lambda x: x, name="mean"),
+     lambda x: sg.mean(x, axis=-1), r"has keepdims=0 where the rule has keepdims=1"),
+    (passes.rule(lambda x: onnx("Clip", x, None, 6.0), lambda x: x, name="clip"), lambda x: onnx("Clip", x, 0.0, 6.0),
+     r"%y = Clip .* reads 0 where the rule has no input"),
+    (passes.rule(lambda x: onnx("Clip", x, 0.0, 6.0), lambda x: x, name="clip"), lambda x: onnx("Clip", x, 0.0),
+     r"has the inputs input, min where the rule has input, min, max"),
+    (passes.rule(lambda x: onnx("Tanh", x), lambda x: x, when=lambda x: x.shape[5], name="fussy"),
+     lambda x: onnx("Tanh", x), r"`when` raised IndexError at Tanh .*: tuple index out of range"),
+    (passes.rule(lambda x: sg.cast(x, "int32") + 1, lambda x: x, name="cast"), lambda x: sg.cast(x, "int64") + 1,
+     r"has to=7 where the rule has to=6")])
+def test_near_misses_are_told_so_that_one_knows_what_to_do(rule, build, reason):
+    found = explain(rule, graph_of(build))
+
+    assert not found.matches
+    if reason is None:
+        assert "the graph has no" in str(found)
+    else:
+        assert re.search(reason, found.attempts[0].reason), found
+
+
+def test_ops_that_fit_no_type_in_the_graph_are_told():
+    text = str(explain(passes.rule(lambda x: sg.split(x, 2, axis=5)[0], lambda x: x, name="far"), graph_of(sg.tanh)))
+
+    assert text.startswith("rule 'far' matches none of 1 nodes: its ops fit no types in the graph: split: there is no axis 5")

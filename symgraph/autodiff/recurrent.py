@@ -1,0 +1,55 @@
+"""Gradients of the recurrent operators: in closed form with their usual activations, else through a Scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from symgraph.autodiff.backward import backpropagate
+from symgraph.autodiff.bodies import Found
+from symgraph.autodiff.expansion import through_expansion
+from symgraph.core.apply import apply_op
+from symgraph.core.composite import apply_composite
+from symgraph.core.gradient import NEWEST, Application, GradientRule, gradient_of
+from symgraph.core.tensor import Operand
+from symgraph.ops.recurrent import directions, gru, lstm, rnn
+from symgraph.ops.recurrent_gradient import recurrent_gradient
+
+INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c")
+
+_USUAL = {"RNN": ("tanh",), "GRU": ("sigmoid", "tanh"), "LSTM": ("sigmoid", "tanh", "tanh")}
+
+
+def _register(kind: str, function: Callable[..., Any]) -> None:
+    general = GradientRule(function, 7, NEWEST, expands=True)
+
+    @gradient_of(kind, first=7, whole=True)
+    def gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
+        if not _is_usual(each):
+            return through_expansion(general, each, dys, wanted, backpropagate)
+        given: dict[str, Operand] = {name: x for name, x in zip(INPUTS, each.inputs, strict=False) if x is not None}
+        y = each.outputs[0]
+        given["Y"] = apply_op(each.op, *each.inputs, **each.attributes) if y is None else y
+        given.update((name, dy) for name, dy in zip(("dY", "dY_h", "dY_c"), dys, strict=False) if dy is not None)
+        needed = tuple(name for name, is_wanted in zip(INPUTS, wanted, strict=False) if is_wanted)
+        found = apply_composite(
+            f"{kind}Grad", recurrent_gradient, *given.values(), kind=kind, names=tuple(given), wanted=needed,
+            reversed=directions(each.attributes.get("direction", "forward")),
+            is_linear=bool(each.attributes.get("linear_before_reset", 0)))
+        results = dict(zip(needed, [found] if len(needed) == 1 else found, strict=True))
+        return tuple(results.get(name) for name in INPUTS[:len(each.inputs)])
+
+
+def _is_usual(each: Application) -> bool:
+    """Whether there are no peepholes, and no options but the direction and `linear_before_reset`."""
+    options = each.attributes
+    names = [x.decode() if isinstance(x, bytes) else str(x) for x in options.get("activations") or ()]
+    usual = _USUAL[each.op.name]
+    return (len(each.inputs) <= len(INPUTS) or each.inputs[len(INPUTS)] is None) and not (
+        options.get("clip") or options.get("input_forget") or options.get("layout")) and tuple(
+        name.lower() for name in names) in ((), usual, usual + usual)
+
+
+_register("RNN", rnn)
+_register("GRU", gru)
+_register("LSTM", lstm)
