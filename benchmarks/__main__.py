@@ -6,9 +6,12 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
 
 from benchmarks import eager, files, passes, predict
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
 
 REPORTS = {"eager": eager, "files": files, "passes": passes, "predict": predict}
 
@@ -19,10 +22,18 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*REPORTS, []], help="which to run; all without")
     parser.add_argument("--write", action="store_true", help="put the results into benchmarks/RESULTS.md")
     options = parser.parse_args()
-    text = "\n".join([_head(), *(REPORTS[name].report() for name in options.names or REPORTS)])
-    print(text)
+    reports = {name: REPORTS[name].report() for name in options.names or REPORTS}
+    print(_head(), *reports.values(), sep="\n")
     if options.write:
-        (Path(__file__).parent / "RESULTS.md").write_text(text)
+        kept = _kept(RESULTS.read_text()) if RESULTS.is_file() else {}
+        parts = {name: reports.get(name, kept.get(name, "")) for name in REPORTS}
+        RESULTS.write_text("\n".join([_head(), *(f"<!-- {name} -->\n{text}" for name, text in parts.items() if text)]))
+
+
+def _kept(text: str) -> dict[str, str]:
+    """The reports in a file, by name."""
+    pieces = re.split(r"<!-- (\w+) -->\n", text)
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
 def _head() -> str:

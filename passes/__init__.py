@@ -3,8 +3,10 @@
 `optimize(graph)` runs `INFERENCE`. A pass is any function `Graph -> Graph`; `rule` makes one of a pattern.
 """
 
+from symgraph.passes.bind_constants import bind_constants
 from symgraph.passes.bisect import Culprit, bisect
 from symgraph.passes.cost import Cost, cost
+from symgraph.passes.divide_by_root import divide_by_root
 from symgraph.passes.errors import PassError
 from symgraph.passes.explain import Explanation, explain
 from symgraph.passes.fold_constants import fold_constants
@@ -34,6 +36,7 @@ from symgraph.passes.recognize_rms_normalization import recognize_rms_normalizat
 from symgraph.passes.remove_casts import remove_casts
 from symgraph.passes.remove_expands import remove_expands
 from symgraph.passes.remove_identity import remove_identity
+from symgraph.passes.remove_neutral import remove_neutral
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.remove_unused import remove_unused
 from symgraph.passes.report import PassReport, Report
@@ -60,8 +63,10 @@ __all__ = [
     "PassReport",
     "Report",
     "Rule",
+    "bind_constants",
     "bisect",
     "cost",
+    "divide_by_root",
     "explain",
     "fold_constants",
     "fold_into_convolution",
@@ -90,12 +95,13 @@ __all__ = [
     "remove_casts",
     "remove_expands",
     "remove_identity",
+    "remove_neutral",
     "remove_transposes",
     "remove_unused",
     "rule",
     "share_common_subexpressions",
-    "simplify_sums",
     "simplify_sum_to",
+    "simplify_sums",
     "split_slices",
     "turn_products",
     "upgrade_opset",

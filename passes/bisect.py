@@ -192,8 +192,8 @@ def _feeds_of_body(outer: Culprit, carrier: Node, alone: Graph, body: Graph) -> 
     if len(given) != len(alone.inputs) or any(x is None for x in given):
         return None
     values = _values_of(outer.graph, [x for x in given if isinstance(x, Operand)], outer.feeds)
-    return {name: x if isinstance(x, np.ndarray) else values[x] for name, x in zip(alone.input_names, given, strict=True)
-            if x is not None}
+    return {name: values[x] if isinstance(x, Operand) else x
+            for name, x in zip(alone.input_names, given, strict=True) if x is not None}
 
 
 def _narrow(graph: Graph, rule: Rule, matches: list[tuple[Node, Found]], feeds: Mapping[str, Array] | None,

@@ -11,6 +11,7 @@ from symgraph.core.inference import infer_types
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType, numpy_dtype
 from symgraph.core.value import Tensor
+from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.rules import is_same_type
 
@@ -26,7 +27,13 @@ def fold_constants(graph: Graph) -> Graph:
     fails when run stays as it is, so that it fails where it failed before. Relaxed, because a MatMul run alone
     may differ in its last bit from one in a graph.
     """
-    return graph.rewrite(fold_node)
+    return graph.rewrite(_folded)
+
+
+def _folded(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
+    if node.body is None and node.subgraphs():
+        return rewrite_bodies(node, operands, fold_constants)
+    return fold_node(node, operands)
 
 
 def fold_node(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:

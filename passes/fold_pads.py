@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.core.apply import apply_op
 from symgraph.core.graph import Graph
 from symgraph.core.tensor import Node, Operand
-from symgraph.core.types import Shape, is_floating
+from symgraph.core.types import Shape, is_floating, is_integer
 from symgraph.core.value import Array
 from symgraph.passes.attributes import attribute, attributes_of
 from symgraph.passes.exactness import relaxed
@@ -81,7 +81,8 @@ def _may_take(node: Node, padding: Padding, own: tuple[int, ...], pads: tuple[in
 def _is_whole(x: Operand) -> bool:
     """Whether a value holds whole numbers, so neither -inf nor NaN."""
     cast = made_by(x, "Cast")
-    return not is_floating(dtype_of(x if cast is None else cast.inputs[0]))
+    dtype = dtype_of(x if cast is None else cast.inputs[0])
+    return is_integer(dtype) or dtype == "bool"
 
 
 def _is_least(filling: Array, dtype: str) -> bool:

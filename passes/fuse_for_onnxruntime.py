@@ -74,7 +74,8 @@ def _summed_conv(add: Node) -> Iterator[Region]:
     """What is added must have the shape of the result: FusedConv spreads nothing out."""
     for result, other in in_both_orders(add):
         conv, shape = _conv_of(result), shape_of(result)
-        if conv is not None and len(conv.inputs) < 4 and other is not None and shape is not None and (
+        if conv is not None and len(conv.inputs) < 4 and other is not None and other is not result and (
+                shape is not None) and (
                 None not in shape and shape_of(other) == shape):
             padding = (None,) * (3 - len(conv.inputs))
             yield _conv_region((conv, add), (*conv.inputs, *padding, other), {})

@@ -12,6 +12,7 @@ from symgraph.core.value import Tensor
 from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.matching import dtype_of, shape_of
 from symgraph.passes.remove_unused import States
+from symgraph.passes.rules import is_same_type
 from symgraph.passes.traits import ELEMENTWISE
 
 Operands = tuple[Operand | None, ...]
@@ -20,9 +21,9 @@ Operands = tuple[Operand | None, ...]
 def hoist_invariants(graph: Graph) -> Graph:
     """Loop(body with f(c)) -> y = f(c); Loop(body with y), for c that no turn changes; of Scan as well.
 
-    Never random nodes or nodes with graphs. Where the loop may not run at all, only nodes that cannot fail and make
-    nothing larger than what they read: a division of whole numbers, or a product of matrices whose sizes are
-    open, stays inside.
+    A state that the body hands on as it is counts as c, and its result is what it was before. Never random nodes or
+    nodes with graphs. Where the loop may not run at all, only nodes that cannot fail and make nothing larger than what
+    they read: a division of whole numbers, or a product of matrices whose sizes are open, stays inside.
     """
     return graph.rewrite(_hoist, operators=("Loop", "Scan"))
 
@@ -38,7 +39,9 @@ def _hoist(node: Node, operands: Operands) -> Operands | None:
 def _hoisted(loop: Node, operands: Operands) -> Operands | None:
     states = States(loop)
     body, inputs = states.body, operands[:len(loop.inputs)]
+    steady = _steady(inputs, states)
     outer: dict[Operand, Operand | None] = dict(zip(body.captures, operands[len(loop.inputs):], strict=True))
+    outer.update(steady)
     always = _runs(loop, inputs, states)
     found: dict[Operand, Operand] = {}
     for node in body.nodes:
@@ -48,15 +51,31 @@ def _hoisted(loop: Node, operands: Operands) -> Operands | None:
         for old, new in zip(node.outputs, copy.outputs, strict=True):
             if old is not None and new is not None:
                 outer[old] = found[old] = new
-    needed = {x: found[x] for x in _read_inside(body, found)}
-    return _with_captures(loop, inputs, body, operands, needed) if needed else None
+    needed = {**{x: found[x] for x in _read_inside(body, found)}, **steady}
+    if not needed:
+        return None
+    results = list(_with_captures(loop, inputs, body, operands, needed))
+    for i, x in enumerate(body.inputs[states.start:states.start + states.count]):
+        if x in steady:
+            results[i] = steady[x]
+    return tuple(results)
+
+
+def _steady(inputs: Operands, states: States) -> dict[Operand, Operand]:
+    """The states that a body hands on as they are, and what they are."""
+    body, found = states.body, dict[Operand, Operand]()
+    for i in range(states.count):
+        x, value = body.inputs[states.start + i], inputs[states.start + i]
+        if value is not None and body.outputs[states.first + i] is x and is_same_type(x.type, value.type):
+            found[x] = value
+    return found
 
 
 def _is_invariant(node: Node, outer: Mapping[Operand, Operand | None]) -> bool:
     """Whether a node computes the same in every turn, and from something that is not a constant."""
-    symbols = [x for x in node.operands if isinstance(x, SymbolicTensor)]
-    return node.op.is_deterministic and node.body is None and not any(True for _ in node.subgraphs()) and bool(
-        symbols) and all(x in outer for x in symbols)
+    given = [x for x in node.operands if x is not None and not isinstance(x, Tensor)]
+    return node.op.is_deterministic and node.body is None and not node.subgraphs() and bool(given) and all(
+        x in outer or not isinstance(x, SymbolicTensor) for x in given)
 
 
 def _read_inside(body: Graph, found: Mapping[Operand, Operand]) -> Iterable[Operand]:
@@ -69,15 +88,20 @@ def _with_captures(loop: Node, inputs: Operands, body: Graph, operands: Operands
                    ) -> Operands:
     """The loop whose body reads `values` from outside instead of computing them."""
     symbols: dict[Operand, Operand] = {}
+    captured: list[SymbolicTensor] = []
     for old, new in values.items():
-        symbol = SymbolicTensor(new.type, name=getattr(new, "name", None))
-        symbol.data = new.data if isinstance(new, SymbolicTensor) else None
+        if not isinstance(new, SymbolicTensor):
+            symbols[old] = new
+            continue
+        symbol = SymbolicTensor(new.type, name=new.name)
+        symbol.data = new.data
         symbols[old] = symbol
-    added = tuple(x for x in symbols.values() if isinstance(x, SymbolicTensor))
-    wider = Graph(body.inputs, body.outputs, captures=(*body.captures, *added), name=body.name, opsets=body.opsets,
+        captured.append(symbol)
+    wider = Graph(body.inputs, body.outputs, captures=(*body.captures, *captured), name=body.name, opsets=body.opsets,
                   metadata=body.metadata)
     changed = wider.rewrite(lambda node, given: None, dict(symbols))
-    captures = tuple(x for x in (*operands[len(inputs):], *values.values()) if x is not None)
+    added = (x for x in values.values() if isinstance(x, SymbolicTensor))
+    captures = tuple(x for x in (*operands[len(inputs):], *added) if x is not None)
     copy = Node(loop.op, inputs, {**loop.attributes, "body": changed},
                 tuple(None if x is None else x.type for x in loop.outputs), captures=captures, absent=loop.absent,
                 name=loop.name, layer=loop.layer, source=loop.source)
@@ -106,7 +130,7 @@ def _length(x: Operand | None, axis: int) -> int | None:
 
 
 PLAIN = frozenset({"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min",
-                   "Mod", "Mul", "Or", "Pow", "Sub", "Where", "Xor"})
+                   "Mul", "Or", "Pow", "Sub", "Where", "Xor"})
 """Operators that never fail on shapes that fit; those that divide, only of numbers with a fraction."""
 
 OF_SHAPE = frozenset({"Shape", "Size", "Transpose", "Identity", "Softmax", "LogSoftmax", "Unsqueeze"})
@@ -127,7 +151,7 @@ def _is_harmless(node: Node) -> bool:
     if name in ELEMENTWISE:
         return True
     if name in PLAIN:
-        divides = name in ("Div", "Pow", "Mod") and any(is_integer(dtype_of(x)) for x in inputs)
+        divides = name in ("Div", "Pow") and any(is_integer(dtype_of(x)) for x in inputs)
         return not divides and _broadcasts(inputs)
     if any(not isinstance(x, Tensor) for x in inputs[1:]) and name in (*OF_SHAPE, "Squeeze"):
         return False

@@ -142,15 +142,20 @@ def _prelu(node: Node, perm: Perm, known: Layouts) -> Moved | None:
 
 def _concat(node: Node, perm: Perm, known: Layouts) -> Moved | None:
     inputs: dict[int, Operand] = {}
+    reshaped = {}
     for place, x in enumerate(node.inputs):
-        turned = None if x is None else _turned(x, perm, known)
+        if x is None or x in known:
+            continue
+        turned, shape = _turned(x, perm, known), _reshaped(x, perm)
         if isinstance(x, Tensor) and x.ndim == len(perm):
             inputs[place] = laid_out(x, perm)
-        elif x not in known and turned is not None:
+        elif turned is not None:
             inputs[place] = turned
-        elif x not in known:
+        elif shape is not None:
+            reshaped[place] = shape
+        else:
             return None
-    return Moved(perm, _with_axis(node, perm), inputs)
+    return Moved(perm, _with_axis(node, perm), inputs, reshaped)
 
 
 def _with_axis(node: Node, perm: Perm, default: int = -1) -> dict[str, Any]:

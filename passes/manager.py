@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from typing import Any, Literal, overload
 
 from symgraph.core.graph import Graph
+from symgraph.passes.bind_constants import bind_constants
 from symgraph.passes.bisect import MAX_ROUNDS, Location, prove
+from symgraph.passes.divide_by_root import divide_by_root
 from symgraph.passes.errors import PassError
 from symgraph.passes.fold_constants import fold_constants
 from symgraph.passes.fold_into_convolution import fold_into_convolution
@@ -32,6 +34,7 @@ from symgraph.passes.recognize_rms_normalization import recognize_rms_normalizat
 from symgraph.passes.remove_casts import remove_casts
 from symgraph.passes.remove_expands import remove_expands
 from symgraph.passes.remove_identity import remove_identity
+from symgraph.passes.remove_neutral import remove_neutral
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.remove_unused import remove_unused
 from symgraph.passes.report import PassReport, Report
@@ -48,15 +51,14 @@ from symgraph.runtime.exporter import walk_nodes
 
 TRAINING: tuple[Pass, ...] = (
     remove_identity, remove_casts, fold_constants, inline_branches, simplify_sum_to, fold_shapes, merge_slices,
-    split_slices, merge_pads,
-    merge_reshapes, remove_expands, remove_transposes, hoist_invariants, remove_unused, share_common_subexpressions,
-    simplify_sums, *SIMPLIFICATIONS)
+    split_slices, merge_pads, merge_reshapes, remove_expands, remove_transposes, bind_constants, hoist_invariants,
+    remove_unused, remove_neutral, share_common_subexpressions, simplify_sums, *SIMPLIFICATIONS)
 """For graphs that are trained: weights stay variables."""
 
 INFERENCE: tuple[Pass, ...] = (
     freeze, *TRAINING, fold_pads, fold_into_convolution, fold_into_matmul, recognize_activations,
-    recognize_normalization, recognize_rms_normalization, use_newer_operators, fuse_gemm,
-    turn_products, merge_parallel_matmuls)
+    recognize_normalization, recognize_rms_normalization, use_newer_operators, divide_by_root,
+    fuse_gemm, turn_products, merge_parallel_matmuls)
 """For graphs that are only run, on any runtime: weights become constants, what training alone needs goes, and standard
 operators take the place of what is written out; where an old file can use newer ones, it comes to opset 21."""
 

@@ -36,6 +36,9 @@ def rewrite_regions(graph: Graph, find: Callable[[Node], Iterator[Region]]) -> G
                 found[node] = region
                 break
 
+    if not found and not graph.with_graphs:
+        return graph
+
     def replace(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Operand | None, ...] | None:
         region = found.get(node)
         if region is None:

@@ -34,7 +34,7 @@ def merge_pads(graph: Graph) -> Graph:
             return None
         return (operands[0],) if not any(outer.before + outer.after) else _merged(node, operands, outer, readers)
 
-    return graph.rewrite(merge)
+    return graph.rewrite(merge, operators={"Pad"})
 
 
 @dataclass(frozen=True)
@@ -89,21 +89,26 @@ def _filling(node: Node) -> Array | None:
 
 def _merged(node: Node, operands: tuple[Operand | None, ...], outer: Padding, readers: Readers,
             ) -> tuple[Operand | None, ...] | None:
-    old, inner = node.inputs[0], made_by(node.inputs[0], "Pad")
+    old, inner = node.inputs[0], made_by(operands[0], "Pad")
     first = None if inner is None or old is None or len(readers.get(old, ())) != 1 else padding_of(inner)
-    if inner is None or first is None or not (first.is_growing and outer.is_growing and _is_alike(
-            first, outer, inner, node)) or len(first.before) != len(outer.before):
+    if inner is None or first is None or not (first.is_growing and outer.is_growing) or len(first.before) != len(
+            outer.before) or not _is_alike(first, outer, _given_filling(inner, inner.inputs), _given_filling(
+                node, operands)):
         return None
     sums = tuple(a + b for a, b in zip(first.before + first.after, outer.before + outer.after, strict=True))
-    x = made_by(operands[0], "Pad")
-    source = inner.inputs[0] if x is None else x.inputs[0]
+    source = inner.inputs[0]
     if node.op.version < 11:
         return (apply_op(node.op, source, **attributes_of(node, pads=sums)),)
     filling = operands[2:3] if outer.mode == "constant" else ()
     return (apply_op(node.op, source, Tensor(np.array(sums, np.int64)), *filling, mode=outer.mode),)
 
 
-def _is_alike(a: Padding, b: Padding, inner: Node, outer: Node) -> bool:
+def _given_filling(node: Node, operands: tuple[Operand | None, ...]) -> Operand | None:
+    """The input that says what is put there."""
+    return operands[2] if node.op.version >= 11 and len(node.inputs) > 2 else None
+
+
+def _is_alike(a: Padding, b: Padding, first: Operand | None, second: Operand | None) -> bool:
     """Whether two paddings put the same there; constants by their bytes, computed ones where they are one value."""
     if a.mode != b.mode or a.mode not in ("constant", "edge"):
         return False
@@ -111,5 +116,4 @@ def _is_alike(a: Padding, b: Padding, inner: Node, outer: Node) -> bool:
         return True
     if a.filling is not None and b.filling is not None:
         return a.filling.tobytes() == b.filling.tobytes()
-    given = [node.inputs[2] if len(node.inputs) > 2 else None for node in (inner, outer)]
-    return inner.op.version >= 11 and outer.op.version >= 11 and given[0] is given[1]
+    return first is not None and first is second

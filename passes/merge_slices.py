@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from symgraph.core.types import Dim, TensorType
 from symgraph.core.value import Tensor
 from symgraph.passes.attributes import attribute
 from symgraph.passes.bodies import rewrite_bodies
+from symgraph.passes.matching import shape_of
 from symgraph.passes.rules import readers_of
 
 Result = list[Operand | None] | tuple[Operand | None, ...] | None
@@ -45,7 +47,7 @@ def merge_slices(graph: Graph) -> Graph:
             return _merged_concat(node, operands, readers)
         return [operands[0]] if node.op.name == "Split" and len(node.outputs) == 1 else None
 
-    return graph.rewrite(merge)
+    return graph.rewrite(merge, operators={"Slice", "Concat", "Split"})
 
 
 def cuts_of(node: Node, operands: tuple[Operand | None, ...]) -> dict[int, Cut] | None:
@@ -61,10 +63,10 @@ def cuts_of(node: Node, operands: tuple[Operand | None, ...]) -> dict[int, Cut] 
         found = [None if o is None else constant_array(o) for o in operands[1:]]
         if any(o is not None and array is None for o, array in zip(operands[1:], found, strict=True)):
             return None
-        found += [None] * (4 - len(found))
-        starts, ends = found[0].tolist(), found[1].tolist()  # type: ignore[union-attr]
-        axes = range(len(starts)) if found[2] is None else found[2].tolist()
-        steps = (1,) * len(starts) if found[3] is None else tuple(found[3].tolist())
+        numbers: list[Any] = [None if array is None else array.tolist() for array in (*found, None, None)]
+        starts, ends = numbers[:2]
+        axes = range(len(starts)) if numbers[2] is None else numbers[2]
+        steps = (1,) * len(starts) if numbers[3] is None else tuple(numbers[3])
     return {axis % rank: _plain(cut, x.type.shape[axis % rank])
             for axis, *cut in zip(axes, starts, ends, steps, strict=True)}
 
@@ -131,10 +133,10 @@ def _merged_concat(node: Node, operands: tuple[Operand | None, ...], readers: Re
         return [whole]
     parts: list[Operand | None] = []
     for x, old in zip(operands, node.inputs, strict=True):
-        is_own = isinstance(x, SymbolicTensor) and x.node is not None and x.node.op is node.op and (
-            old is not None and all(reader is node for reader in readers.get(old, ()))) and (
-            attribute(x.node, "axis", 1) % rank == axis)
-        parts.extend(x.node.inputs if is_own else [x])  # type: ignore[union-attr]
+        inner = x.node if isinstance(x, SymbolicTensor) else None
+        is_own = inner is not None and inner.op is node.op and attribute(inner, "axis", 1) % rank == axis and (
+            old is not None and all(reader is node for reader in readers.get(old, ())))
+        parts.extend(inner.inputs if inner is not None and is_own else [x])
     parts = [x for x in parts if not _is_empty(x, axis)] or parts[:1]
     return None if len(parts) == len(operands) else [apply_op(node.op, *parts, axis=axis)]
 
@@ -170,9 +172,8 @@ def _sliced_whole(operands: tuple[Operand | None, ...], axis: int) -> Operand | 
         if not is_next or step != 1 or start != place or end < start:
             return None
         place, source = end, maker.inputs[0]
-    dim = source.type.shape[axis] if source is not None and isinstance(  # type: ignore[index]
-        source.type, TensorType) else None
-    return source if place == LAST and isinstance(dim, int) else None
+    shape = shape_of(source)
+    return source if place == LAST and shape is not None and isinstance(shape[axis], int) else None
 
 
 def _rank(x: Operand | None) -> int | None:

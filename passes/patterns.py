@@ -200,7 +200,8 @@ def match_node(pattern: Node, node: Node, known: Match, note: Note = unheard) ->
     if len(wanted) != len(found):
         return note(known, pattern, node, "number of inputs")
     rank = rank_of_axes(node)
-    if meaning(pattern.op, pattern.attributes, rank) != meaning(pattern.op, attributes, rank):
+    is_said = bool(pattern.attributes or attributes)
+    if is_said and meaning(pattern.op, pattern.attributes, rank) != meaning(pattern.op, attributes, rank):
         return note(known, pattern, node, "attributes")
     outputs = dict(known)
     for symbol, value in zip(pattern.outputs, node.outputs, strict=False):

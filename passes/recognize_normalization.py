@@ -229,4 +229,5 @@ def _rescaled_instance(name: str, inner: Node, result: Operand | None, other: Op
     values = fitted.reshape(-1)
     if name == "Add":
         return Tensor(weight), Tensor(bias + values)
-    return Tensor(weight * values), Tensor(bias * values)
+    with np.errstate(all="ignore"):  # NaN stays NaN
+        return Tensor(weight * values), Tensor(bias * values)

@@ -32,6 +32,8 @@ def remove_transposes(graph: Graph) -> Graph:
 
 
 def _removed(graph: Graph, opset: int) -> Graph:
+    if not graph.with_graphs and "Transpose" not in graph.by_operator:
+        return graph
     plan, transpose, reshape = _Plan(graph), find_op("Transpose", "", opset), find_op("Reshape", "", opset)
 
     def rewrite(node: Node, operands: tuple[Operand | None, ...]) -> Results:
@@ -123,14 +125,26 @@ class _Plan:
                 if is_first and not _is_still(perm):  # two in a row are merged first
                     self.perms[y] = perm
                 continue
-            move = moved(node, known)
+            move = None if self._is_mean(node) else moved(node, known)
             if move is None or any(x is None for x in node.outputs):
                 continue
             self.moves[node] = move
             if not _is_still(move.perm):
                 self.perms.update({x: move.perm for x in node.outputs if x is not None})
+        outputs = [x for node in self.moves for x in node.outputs if x is not None]
+        self.inner = {x: sum(r in self.moves for r in self._readers(x)) for x in (*self.perms, *outputs)}
+        self.bound = {x: sum(not self._takes_bare(r) for r in self._readers(x)) for x in self.perms}
+        self.ended = {x: self._ended(x) for x in outputs}
         for nodes in _groups(self.moves, self.perms, parents):
             self._settle(nodes)
+
+    def _is_mean(self, node: Node) -> bool:
+        """Whether a node gives the mean of a normalisation, which is to be recognised as it is."""
+        if node.op.name != "ReduceMean" or node.op.domain:
+            return False
+        differences = [r.output for r in self._readers(node.output) if r is not None and r.op.name == "Sub"]
+        return any(r is not None and (r.op.name == "Pow" or (r.op.name == "Mul" and r.inputs[0] is r.inputs[1]))
+                   for x in differences for r in self._readers(x))
 
     def _turns(self, graph: Graph) -> dict[tuple[Operand, Perm], Operand]:
         """The transposes of inputs that stay, because somebody reads them who cannot do without."""
@@ -158,21 +172,18 @@ class _Plan:
         waiting = list(nodes)
         while waiting:
             node = waiting.pop()
-            if node not in self.moves or any(r in self.moves for x in node.outputs for r in self._readers(x)):
+            if node not in self.moves or any(self.inner[x] for x in node.outputs if x is not None):
                 continue
-            saved = sum(self._needed(x) - self._ended(x) for x in node.outputs)
-            move = self.moves.pop(node)
-            inputs = dict.fromkeys(x for x in node.inputs if x is not None and x in self.perms)
-            saved -= sum(self._costs_more(x, node) for x in inputs)
+            inputs = [x for x in node.inputs if x is not None and x in self.perms]
+            saved = sum(self._needed(x) - self.ended[x] for x in node.outputs if x is not None) - sum(
+                not self.bound[x] for x in dict.fromkeys(inputs))
             if saved < worth:
-                self.moves[node] = move
                 continue
+            del self.moves[node]
+            for x in inputs:
+                self.inner[x] -= 1
+                self.bound[x] += 1
             waiting.extend(x.node for x in inputs if isinstance(x, SymbolicTensor) and x.node is not None)
-
-    def _costs_more(self, x: Operand, node: Node) -> bool:
-        """Whether a transposed value has to be there now that `node` reads it, and had not before."""
-        others = (r for r in self._readers(x) if r is not node)
-        return all(self._takes_bare(r) for r in others)
 
     def _takes_bare(self, reader: Node | None) -> bool:
         return reader is not None and (reader in self.moves or is_transpose(reader))
@@ -180,13 +191,13 @@ class _Plan:
     def _readers(self, x: Operand | None) -> Iterable[Node | None]:
         return () if x is None else self.readers.get(x, ())
 
-    def _needed(self, x: Operand | None) -> bool:
+    def _needed(self, x: Operand) -> bool:
         """Whether a value that a moved node makes must be transposed for others."""
-        return x in self.perms and any(not self._takes_bare(r) for r in self._readers(x))
+        return bool(self.bound.get(x))
 
-    def _ended(self, x: Operand | None) -> int:
+    def _ended(self, x: Operand) -> int:
         """How many transposes go because they undo that of a value that a moved node makes."""
-        if x is None or x not in self.perms:
+        if x not in self.perms:
             return 0
         back = inverse(self.perms[x])
         return sum(r is not None and is_transpose(r) and perm_of(r) == back for r in self._readers(x))
@@ -194,10 +205,9 @@ class _Plan:
     def _balance(self, nodes: list[Node]) -> tuple[int, int]:
         """How many transposes before these nodes go, and how many fewer there are in all."""
         inputs = dict.fromkeys(x for node in nodes for x in node.inputs if x is not None and x in self.perms)
-        sources = sum(isinstance(x, SymbolicTensor) and is_transpose(x.node) and all(
-            self._takes_bare(r) for r in self._readers(x)) for x in inputs)
-        outputs = [x for node in nodes for x in node.outputs]
-        return sources, sources + sum(self._ended(x) - self._needed(x) for x in outputs)
+        sources = sum(isinstance(x, SymbolicTensor) and is_transpose(x.node) and not self.bound[x] for x in inputs)
+        outputs = [x for node in nodes for x in node.outputs if x is not None]
+        return sources, sources + sum(self.ended[x] - self._needed(x) for x in outputs)
 
 
 def _could_move(reader: Node | None) -> bool:

@@ -39,7 +39,7 @@ def _split(graph: Graph, opset: int) -> Graph:
                 operands[0], axis, [size for _, size in group], opset), strict=True))
         return (pieces[node],)
 
-    return graph.rewrite(rewrite)
+    return graph.rewrite(rewrite, operators={"Slice"})
 
 
 def _made(x: Operand | None, axis: int, sizes: list[int], opset: int) -> tuple[Operand, ...]:

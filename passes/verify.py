@@ -18,6 +18,7 @@ from symgraph.core.types import TensorType, is_floating, is_integer, numpy_dtype
 from symgraph.passes.errors import PassError
 from symgraph.passes.rules import is_same_type
 from symgraph.passes.traits import BROADCASTING, ELEMENTWISE
+from symgraph.runtime.exporter import walk_nodes
 from symgraph.runtime.session import Session
 
 SIZES = (2, 3, 1, 0)
@@ -25,6 +26,9 @@ SIZES = (2, 3, 1, 0)
 
 LARGER = (5, 16, 64, 600)
 """What they are bound to where the graph runs with none of `SIZES`."""
+
+FRAGILE = frozenset({"InstanceNormalization"})
+"""Operators of which ONNX Runtime reads memory that is not theirs where there is nothing to read."""
 
 MAX_ELEMENTS = 1 << 22
 """More numbers than these are not made up."""
@@ -152,9 +156,13 @@ def compare(before: Graph, after: Graph, *, is_exact: bool, feeds: Mapping[str, 
         first = Session(before, optimize=False)
     except SymgraphError as error:
         return Comparison(None, 0, str(error))
-    tried = made_up_inputs(before, is_exact=is_exact) if feeds is None else iter([("these inputs", dict(feeds))])
+    is_fragile = any(node.op.name in FRAGILE for graph in (before, after) for node in walk_nodes(graph))
+    sizes = tuple(size for size in SIZES if size or not is_fragile)
     if feeds is None:
-        tried = itertools.chain(tried, itertools.takewhile(lambda _: not runs, other_inputs(before)))
+        tried = itertools.chain(made_up_inputs(before, is_exact=is_exact, sizes=sizes),
+                                itertools.takewhile(lambda _: not runs, other_inputs(before)))
+    else:
+        tried = itertools.chain([("these inputs", dict(feeds))])
     for label, values in tried:
         try:
             wanted = first.run(values, timeout=SECONDS)
@@ -181,10 +189,11 @@ def _with_pinned(graph: Graph) -> Graph:
     return graph.with_outputs((*graph.outputs, *graph.pinned.values()), (*graph.output_names, *graph.pinned))
 
 
-def made_up_inputs(graph: Graph, *, is_exact: bool = True) -> Iterator[tuple[str, dict[str, Array]]]:
+def made_up_inputs(graph: Graph, *, is_exact: bool = True, sizes: tuple[int, ...] = SIZES,
+                   ) -> Iterator[tuple[str, dict[str, Array]]]:
     """Random and edge values for the inputs of a graph, each with a line on what they are."""
     rng = np.random.default_rng(0)
-    for size in SIZES:
+    for size in sizes:
         yield f"random inputs with open dimensions of {size}", _feeds(graph, partial(_random, size=size, rng=rng))
     yield "positive inputs with open dimensions of 2", _feeds(graph, partial(_positive, rng=rng))
     is_safe = all(node.op.name in ELEMENTWISE | BROADCASTING for node in graph.nodes)

@@ -33,8 +33,8 @@ from symgraph.runtime.files import ExternalFiles, Limits, Source, read_model
 from symgraph.runtime.parsed import ParsedGraph, ParsedNode, describe_node, initializer_names, parse_graph
 from symgraph.runtime.tensors import read_sparse, read_tensor
 
-_SHAPE_LIKE = {"Resize": (1, 2), "Upsample": (1,)}
-"""Operators with float inputs that say a shape, so that they are constants and no weights."""
+_SETTINGS = {"Resize": (1, 2), "Upsample": (1,), "Pow": (1,), "Clip": (1, 2), "Dropout": (1,), "Range": (0, 1, 2)}
+"""Operators with float inputs that are settings, not weights: shapes, exponents, bounds."""
 
 DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
 """The standard operators, those for classical models, and ONNX Runtime's own."""
@@ -149,13 +149,13 @@ class _Reader:
         return [env[x.name] for x in parsed.proto.output]
 
     def _weights(self, parsed: ParsedGraph, env: dict[str, Operand], *, is_main: bool) -> None:
-        shape_like = {name for node in walk_protos(parsed.proto.node, self.limits, self.who)
-                      for i in _SHAPE_LIKE.get(node.op_type, ()) for name in node.input[i:i + 1]}
+        settings = {name for node in walk_protos(parsed.proto.node, self.limits, self.who)
+                      for i in _SETTINGS.get(node.op_type, ()) for name in node.input[i:i + 1]}
         arrays = [(t.name, read_tensor(t, self.files, self.limits)) for t in parsed.proto.initializer]
         arrays += [(t.values.name, read_sparse(t, self.files, self.limits)) for t in parsed.proto.sparse_initializer]
         for name, array in arrays:
             own = name if is_main else self._name_inside(name)
-            if is_floating(as_dtype(array.dtype)) and name not in shape_like:
+            if is_floating(as_dtype(array.dtype)) and name not in settings:
                 env[name] = Variable.adopt(array, name=own, trainable=self.trainable)
             else:
                 env[name] = Tensor(array, name=own)

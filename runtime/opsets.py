@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from symgraph.core.apply import placeholder
 from symgraph.core.errors import SymgraphError, UnsupportedOpError
-from symgraph.core.graph import Graph, node_graphs
+from symgraph.core.graph import Graph, bind, node_graphs
 from symgraph.core.op import Op, default_opset, find_op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.ops.batched_scan import unbatched_scan
 from symgraph.runtime.adapters import Outputs, step
 from symgraph.runtime.onnx_converter import DISTRUSTED, convert_with_onnx
 from symgraph.runtime.versions import Call, Stuck
@@ -108,12 +110,24 @@ class _Converter:
         inputs, captures = operands[:len(node.inputs)], operands[len(node.inputs):]
         if is_standing:
             return _node_like(node, node.op, inputs, attributes, captures, body).outputs
+        if node.op.name == "Scan" and node.op.version == 8:
+            return self._unbatched(node, operands, attributes)
         try:
             return self._moved(node, inputs, attributes, captures)
         except (Stuck, SymgraphError) as error:
             name = f' "{node.name}"' if node.name else ""
             self.failures.append(f"{node.op}{name} of version {node.op.version}: {error}")
             return None
+
+    def _unbatched(self, node: Node, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any],
+                   ) -> tuple[Operand | None, ...]:
+        symbols = [None if x is None else placeholder(x.type) for x in operands]
+        graph = Graph([x for x in symbols if x is not None], unbatched_scan(attributes, symbols))
+        results = bind(self.graph(graph), [x for x in operands if x is not None])
+        for old, new in zip(node.outputs, results, strict=False):
+            if old is not None and isinstance(new, SymbolicTensor):
+                new.hint, new.type = old.hint, old.type or new.type
+        return results[:len(node.outputs)]
 
     def _inner(self, value: Any) -> Any:
         return tuple(map(self.graph, value)) if isinstance(value, tuple) else self.graph(value)

@@ -44,4 +44,66 @@ class ConvTranspose(OpRun):  # type: ignore[misc]
         return (y if b is None else y + b.reshape(-1, *[1] * rank),)
 
 
-REPLACED = [ConvTranspose]
+def _windows(n: int, k: int, stride: int, dilation: int, pads: tuple[int, int], auto_pad: str | None,
+             ceil_mode: int | None) -> tuple[Array, Array, Array]:
+    """The places `[windows, k]` along an axis, which of them are inside, and which inside or padded."""
+    extent = (k - 1) * dilation + 1
+    before, after = pads if auto_pad in (None, "NOTSET") else (0, 0)
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        total = max((-(-n // stride) - 1) * stride + extent - n, 0)
+        before = total // 2 if auto_pad == "SAME_UPPER" else total - total // 2
+        after = total - before
+    rest = n + before + after - extent
+    count = rest // stride + 1
+    if ceil_mode:
+        count = -(-rest // stride) + 1
+        count -= (count - 1) * stride >= n + before
+    places = np.arange(count)[:, None] * stride + np.arange(k) * dilation - before
+    return np.clip(places, 0, max(n - 1, 0)), (places >= 0) & (places < n), places < n + after
+
+
+def _pooled(x: Array, kernel_shape: Numbers, strides: Numbers | None, dilations: Numbers | None, pads: Numbers | None,
+            auto_pad: str | None, ceil_mode: int | None, *, counts_pads: bool = False) -> tuple[Array, Array]:
+    """The sums of windows, and how many elements are counted in each."""
+    rank = len(kernel_shape)
+    number = np.ones((1,) * x.ndim)
+    for i, k in enumerate(kernel_shape):
+        pair = (pads[i], pads[i + rank]) if pads else (0, 0)
+        places, is_inside, is_padded = _windows(
+            x.shape[2 + i], k, strides[i] if strides else 1, dilations[i] if dilations else 1, pair, auto_pad, ceil_mode)
+        tail = (1,) * (rank - 1 - i)
+        x = (np.take(x, places, 2 + i) * is_inside.reshape(*places.shape, *tail)).sum(3 + i)
+        number = number * (is_padded if counts_pads else is_inside).sum(1).reshape(-1, *tail)
+    return x, number
+
+
+class AveragePool(OpRun):  # type: ignore[misc]
+    """ONNX AveragePool; that of `onnx.reference` takes seconds for small images."""
+
+    def _run(self, x: Array, *, auto_pad: str | None = None, ceil_mode: int | None = None,
+             count_include_pad: int | None = None, dilations: Numbers | None = None, kernel_shape: Numbers = (),
+             pads: Numbers | None = None, strides: Numbers | None = None) -> tuple[Array]:
+        total, number = _pooled(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode,
+                                counts_pads=bool(count_include_pad))
+        return ((total / number).astype(x.dtype),)
+
+
+class LpPool(OpRun):  # type: ignore[misc]
+    """ONNX LpPool; that of `onnx.reference` scales windows that reach beyond the end."""
+
+    def _run(self, x: Array, *, auto_pad: str | None = None, ceil_mode: int | None = None,
+             dilations: Numbers | None = None, kernel_shape: Numbers = (), p: float | None = None,
+             pads: Numbers | None = None, strides: Numbers | None = None) -> tuple[Array]:
+        total, _ = _pooled(np.abs(x) ** (p or 2), kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+        return ((total ** (1 / (p or 2))).astype(x.dtype),)
+
+
+class GlobalLpPool(OpRun):  # type: ignore[misc]
+    """ONNX GlobalLpPool, which `onnx.reference` does not have."""
+
+    def _run(self, x: Array, *, p: float | None = None) -> tuple[Array]:
+        total = (np.abs(x) ** (p or 2)).sum(tuple(range(2, x.ndim)), keepdims=True)
+        return ((total ** (1 / (p or 2))).astype(x.dtype),)
+
+
+REPLACED = [AveragePool, ConvTranspose, GlobalLpPool, LpPool]

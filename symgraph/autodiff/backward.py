@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from symgraph.autodiff.bodies import Found, through_body
-from symgraph.ops.sequence_gradient import add_sequences
-from symgraph.ops.summing import sum_to
 from symgraph.autodiff.expansion import is_defined, through_expansion
 from symgraph.autodiff.lifting import lift_node
 from symgraph.autodiff.straight_through import is_quantized
@@ -22,6 +20,8 @@ from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import SequenceType, TensorType, is_floating
 from symgraph.ops.applying import apply
 from symgraph.ops.creation import zeros_like
+from symgraph.ops.sequence_gradient import add_sequences
+from symgraph.ops.summing import sum_to
 
 
 def backpropagate(applications: Sequence[Application], ys: Sequence[Operand], dys: Sequence[Operand],
@@ -149,7 +149,7 @@ def _applied(rule: GradientRule, each: Application, dys: Found, wanted: Sequence
         results = rule.function(dys[0], each.outputs[0], *each.inputs, **each.attributes)
     results = tuple(results) if isinstance(results, tuple | list) else (results,)
     if any(dx is not None and not _is_function(dx) for dx in results[len(wanted):]):  # of inputs that are left out
-        raise GradientError(f"the gradient rule of {each.op} returned {len(results)} gradients for {len(wanted)} inputs")
+        raise GradientError(f"the gradient rule of {each.op} gave {len(results)} gradients for {len(wanted)} inputs")
     return tuple(dx() if needed and _is_function(dx) else None if _is_function(dx) else dx
                  for dx, needed in zip(results, wanted, strict=False))
 

@@ -18,10 +18,12 @@ from symgraph.core.apply import placeholder
 from symgraph.core.gradient import Application, gradient_of
 from symgraph.core.graph import Graph, bind
 from symgraph.core.op import find_op
+from symgraph.core.scope import Trace, tracing
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
+from symgraph.ops.batched_scan import unbatched_scan
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.sizes import ints
 from symgraph.ops.subgraph import captured_symbols, close, own_outputs, trace_function
@@ -132,6 +134,7 @@ def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
     out_axes, out_directions = (each.attributes.get(f"scan_output_{x}") or (0,) * results for x in (
         "axes", "directions"))
     operands: tuple[Any, ...] = each.operands
+    dys = (*dys, *(None,) * (len(body.outputs) - len(dys)))
     step = _step(body, 0, 0, states, wanted, dys)
     history = record_scan(each, [k for k in range(states) if step.reads(body.inputs[k])])
 
@@ -149,7 +152,8 @@ def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
     dstates = step.dys[:len(step.flowing)] if step.backward is not None else [
         placeholder(body.inputs[k].type, "dy") for k in step.flowing]
     inputs = (*dstates, *sums, *(x for x, _, _, _ in scanned))
-    outputs = [*step.nexts(dict(zip(step.flowing, dstates, strict=True)), sums, step.sources), *(step.sources[i] for i in found)]
+    outputs = step.nexts(dict(zip(step.flowing, dstates, strict=True)), sums, step.sources)
+    outputs += [step.sources[i] for i in found]
     begin, types = _start(step, each, dys, operands[:states])
     graph = Graph(inputs, own_outputs(outputs, (*inputs, *body.captures)), captures=body.captures,
                   name=f"{body.name}_grad")
@@ -163,14 +167,33 @@ def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
     return _in_order(step, node.outputs, found, len(wanted))
 
 
+@gradient_of("Scan", last=8, whole=True)
+def _batched_scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
+    """The first version of Scan has a batch of sequences: it is a Scan over them, of Scans."""
+    symbols = [None if x is None else placeholder(x.type) for x in each.operands]
+    inputs = [x for x in symbols if x is not None]
+    with tracing(Trace()):
+        graph = Graph(inputs, unbatched_scan(each.attributes, symbols)[:len(dys)], name=each.op.name)
+    present = tuple(dy is not None for dy in dys)
+    needed = tuple(w for x, w in zip(symbols, wanted, strict=True) if x is not None)
+    backward, is_found = body_gradient(graph, present, needed, backpropagate)
+    if backward is None:
+        return (None,) * len(wanted)
+    results = iter(bind(backward, [x for x in (*each.operands, *dys) if x is not None]))
+    found = iter(is_found)
+    return tuple(None if x is None or not next(found) else next(results) for x in symbols)
+
+
 @gradient_of("Loop", whole=True)
 def _loop_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """A Loop of as many steps as were taken, from the last to the first, that looks up the recorded states."""
     body: Graph = each.attributes["body"]
     lead, states = min(2, len(each.inputs)), len(body.inputs) - 2
     operands: tuple[Any, ...] = each.operands[lead:]
+    dys = (*dys, *(None,) * (len(body.outputs) - 1 - len(dys)))
     step = _step(body, 2, 1, states, wanted[lead:], dys)
-    needed = [k for k in range(states) if step.reads(body.inputs[2 + k]) or (k in step.flowing and 2 + k not in step.sources)]
+    needed = [k for k in range(states)
+              if step.reads(body.inputs[2 + k]) or (k in step.flowing and 2 + k not in step.sources)]
     history = record_loop(each, needed)
     ys = [dy for dy in dys[states:] if dy is not None]
     last = apply("Sub", history.steps, np.int64(1))
@@ -218,7 +241,7 @@ def _cut(flat: Flat, position: Operand, end: Operand) -> tuple[Operand, Operand]
 
 def _start(step: _Step, each: Application, dys: Found, finals: Sequence[Operand | None],
            ) -> tuple[list[Operand], list[ValueType | None]]:
-    """What the way back starts with: the gradients of the final states, and 0 for sums; and the types of its results."""
+    """What the way back starts with, gradients of the final states and 0 for sums, and the types of what it gives."""
     captures = each.operands[len(each.inputs):]
     first = len(each.inputs) - (len(step.body.inputs) - step.lead)
     begin: list[Any] = []

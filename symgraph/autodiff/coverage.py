@@ -1,6 +1,6 @@
 """Which operators of the ONNX standard are differentiable here: the table behind `docs/gradients.md`.
 
-`python -m symgraph.autodiff.coverage` prints the page.
+`python -c "from symgraph.autodiff.coverage import page; print(page(), end='')"` prints the page.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def page() -> str:
     counts = {state: len({row.name for row in rows if row.state == state}) for state in ("rule", "definition", "none")}
     lines = [
         "# Gradients of the ONNX operators", "",
-        "Made by `python -m symgraph.autodiff.coverage`; a test keeps it true.", "",
+        "Made by `symgraph.autodiff.coverage.page()`; a test keeps it true.", "",
         f"Of {len(names)} operators of the standard, in all versions from opset {OLDEST} on, {counts['rule']} have a rule, "
         f"{counts['definition']} are differentiated through ONNX's own definition by other operators, and "
         f"{counts['none']} pass no gradient on.", "",
@@ -82,9 +82,3 @@ def page() -> str:
         states = dict.fromkeys(words.get(row.state) or f"no: {row.reason or 'missing'}" for row in own)
         lines.append(f"| {name} | {'; '.join(states)} |")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    import symgraph  # noqa: F401 - fills the registry
-
-    print(page(), end="")

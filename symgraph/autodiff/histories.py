@@ -82,7 +82,7 @@ def record_loop(each: Application, needed: Sequence[int]) -> History:
     """
     body: Graph = each.attributes["body"]
     states = len(body.inputs) - 2
-    ys = each.outputs
+    ys = (*each.outputs, *(None,) * (states - len(each.outputs)))
     results = range(states, len(ys))
     found = {k: y for k in needed for i in results
              if (y := ys[i]) is not None and _is_copy(body.outputs[1 + i], body.inputs[2 + k])}
@@ -129,8 +129,8 @@ def _recording_loop(each: Application, body: Graph, stacked: Sequence[int], flat
 
 def _flattened_start(x: SymbolicTensor) -> Tensor:
     if not isinstance(x.type, TensorType) or x.type.shape is None:
-        raise GradientError(f"Loop: the carried value {x.name!r} is {x.type or 'of unknown type'}: only tensors whose rank "
-                            "stays the same can be recorded for a gradient")
+        raise GradientError(f"Loop: the carried value {x.name!r} is {x.type or 'of unknown type'}: only tensors whose "
+                            "rank stays the same can be recorded for a gradient")
     return Tensor(np.zeros(0, x.dtype))
 
 
@@ -142,7 +142,12 @@ def _of_constant_shape(body: Graph, needed: Sequence[int]) -> set[int]:
     with tracing(Trace()):
         symbols = [placeholder(_named(x.type, names), x.name) for x in (*body.inputs, *body.captures)]
         outputs = bind(body, symbols)
-    return {k for k in needed if isinstance(symbols[2 + k].type, TensorType) and outputs[1 + k].type == symbols[2 + k].type}
+    return {k for k in needed if _is_known(symbols[2 + k].type) and outputs[1 + k].type == symbols[2 + k].type}
+
+
+def _is_known(value_type: ValueType | None) -> bool:
+    """Whether every size has a number or a name."""
+    return isinstance(value_type, TensorType) and value_type.shape is not None and None not in value_type.shape
 
 
 def _is_static(value_type: ValueType | None) -> bool:

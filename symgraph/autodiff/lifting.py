@@ -71,7 +71,7 @@ def lift_node(node: Node) -> Node | LiftedNode:
 
 def _replaced(graph: Graph, symbols: Mapping[Variable, SymbolicTensor]) -> Graph:
     """The graph with symbols in place of variables, also inside its nodes. They are not among its inputs yet."""
-    mapping: dict[Operand, Operand] = dict(symbols)
+    mapping: dict[Operand, Operand] = {v: symbol for v, symbol in symbols.items()}
     boundary = (*graph.inputs, *symbols.values())
     for node in graph.nodes:
         operands = tuple(None if x is None else mapping.get(x, x) for x in node.operands)

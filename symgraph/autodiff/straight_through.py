@@ -19,7 +19,9 @@ def straight_through() -> Iterator[None]:
 
     They are zero where a number lies beyond the range of the integers, and scales have theirs: `y = clip(x/s) s`. Ops
     that only move integers between the two, such as Reshape, are passed too. Otherwise integers have no gradient.
-    A tape must record inside as well (Bengio, Léonard and Courville 2013; Esser et al. 2020).
+    A tape must record inside as well; a compiled function keeps what held when it was traced.
+
+    Bengio, Léonard and Courville 2013; Esser et al. 2020.
 
     >>> import symgraph as sg
     >>> def rounded(x):

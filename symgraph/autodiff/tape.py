@@ -21,6 +21,7 @@ from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.ops.joining import stack
+from symgraph.ops.sequence_gradient import gradient_of_elements
 from symgraph.ops.shape import reshape
 
 _IDENTITY = find_op("Identity")
@@ -117,6 +118,9 @@ class GradientTape:
                gradient: Callable[..., Any] | None = None) -> None:
         """Remember an op that ran, where it leads on from something watched."""
         inputs = tuple([x.value if isinstance(x, Variable) else x for x in operands])
+        if any(isinstance(y, list) for y in outputs):  # a sequence: its elements count
+            gradient = gradient_of_elements(op, inputs, attributes)
+            outputs = tuple(y for y in flatten(outputs) if isinstance(y, Operand))
         if not self._carriers.isdisjoint(inputs):  # type: ignore[arg-type]
             made = Record(op, inputs, attributes, outputs, body, gradient)
             self._records.append(made)

@@ -30,8 +30,9 @@ def add_command(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("input", metavar="IN", help="an ONNX file")
     parser.add_argument("output", metavar="OUT", help="the ONNX file to write")
     parser.add_argument("--target", choices=TARGETS, default="inference",
-                        help="inference: weights become constants (default); portable: newer standard operators too; "
-                             "onnxruntime: its own fused operators too; training: weights stay weights")
+                        help="inference: weights become constants, an old file gets newer standard operators where it "
+                             "has use for them (default); portable: opset 21 in any case; onnxruntime: its own fused "
+                             "operators too; training: weights stay weights")
     parser.add_argument("--verify", action="store_true", help="prove every pass on random and on edge inputs")
     parser.add_argument("--reproducer", metavar="FILE", help="where to save what shows a pass to be wrong")
     parser.add_argument("--report", action="store_true", help="say what each pass did, and the cost before and after")

@@ -166,7 +166,7 @@ def _refine(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str,
 def _reshape_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
     wanted = known_data(inputs[1])
     if wanted is None or not isinstance(inputs[0].type, TensorType):  # type: ignore[union-attr]
-        return None
+        return _open_dims(inputs[1])
     given = inputs[0].type.shape  # type: ignore[union-attr]
     dims: list[Dim] = list(wanted.flat)
     if not attributes.get("allowzero", 0):
@@ -175,6 +175,12 @@ def _reshape_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, o
     if -1 in dims and given is not None:
         dims[dims.index(-1)] = _remaining(list(given), [d for d in dims if d != -1])
     return tuple(None if d == -1 else d for d in dims)
+
+
+def _open_dims(shape: Operand | None) -> Shape | None:
+    """As many open dimensions as a shape has numbers, where that at least is known."""
+    length = shape.type.shape if shape is not None and isinstance(shape.type, TensorType) else None
+    return (None,) * length[0] if length is not None and len(length) == 1 and isinstance(length[0], int) else None
 
 
 def _remaining(given: list[Dim], taken: list[Dim]) -> Dim:
@@ -195,11 +201,12 @@ def _remaining(given: list[Dim], taken: list[Dim]) -> Dim:
 
 def _expand_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
     wanted = known_data(inputs[1])
-    if wanted is None or not isinstance(inputs[0].type, TensorType):  # type: ignore[union-attr]
-        return None
-    given = inputs[0].type.shape  # type: ignore[union-attr]
+    given = inputs[0].type.shape if isinstance(inputs[0].type, TensorType) else None  # type: ignore[union-attr]
     if given is None:
         return None
+    if wanted is None:
+        dims = _open_dims(inputs[1])
+        return None if dims is None else (None,) * max(len(dims), len(given))
     rank = max(len(given), wanted.size)
     a = (1,) * (rank - len(given)) + given
     b = (1,) * (rank - wanted.size) + tuple(wanted.flat)
@@ -209,7 +216,7 @@ def _expand_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, ob
 
 def _filled_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:
     wanted = known_data(inputs[0])
-    return None if wanted is None else tuple(wanted.flat)
+    return _open_dims(inputs[0]) if wanted is None else tuple(wanted.flat)
 
 
 def _slice_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, object]) -> Shape | None:

@@ -11,6 +11,7 @@ import symgraph.ops.normalization_gradient
 import symgraph.ops.product_gradient
 import symgraph.ops.quantization_gradient
 import symgraph.ops.reduction_gradient
+import symgraph.ops.rotary_gradient
 import symgraph.ops.sequence_gradient
 import symgraph.ops.softmax_gradient
 import symgraph.ops.without_gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from symgraph.core.composite import DOMAIN, apply_composite
@@ -239,10 +240,14 @@ def _extreme_gradient(dy: Operand, y: Operand, *xs: Operand) -> Gradients:
         return [dy]
     if len(xs) == 2:
         share = apply("Where", apply("Equal", *xs), dy * 0.5, dy)
-        return [lambda x=x: apply("Where", apply("Equal", x, y), share, 0) for x in xs]
+        return [partial(_where_equal, x, y, share) for x in xs]
     hits = [cast_to(apply("Equal", x, y), dy.dtype) for x in xs]
     share = dy / apply("Max", apply("Sum", *hits), 1)  # where there is NaN nothing is equal
-    return [lambda hit=hit: share * hit for hit in hits]
+    return [partial(multiply, share, hit) for hit in hits]
+
+
+def _where_equal(x: Operand, y: Operand, dy: Operand) -> Operand:
+    return apply("Where", apply("Equal", x, y), dy, 0)
 
 
 @gradient_of("Sum", broadcasts=True)

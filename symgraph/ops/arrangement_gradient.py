@@ -11,7 +11,7 @@ from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand
 from symgraph.core.types import ELEM_TYPES
 from symgraph.ops.applying import apply, apply_many
-from symgraph.ops.indexing_gradient import blank, put_back
+from symgraph.ops.indexing_gradient import blank, filled, put_back
 from symgraph.ops.shape import reshape_like
 from symgraph.ops.sizes import (
     INT64_MAX,
@@ -108,12 +108,10 @@ def _spaced(dy: Operand, x: Operand, axis: int, begin: Size, step: int) -> tuple
         dy = apply("Slice", dy, ints(INT64_MAX), ints(INT64_MIN), ints(axis), ints(-1))
     if abs(step) > 1:
         sizes = dimensions(dy)
-        apart = apply("Unsqueeze", dy, ints(axis + 1))
-        widths = [0] * (2 * apart.ndim)
-        widths[apart.ndim + axis + 1] = abs(step) - 1
+        gap = filled(vector((*sizes[:axis + 1], abs(step) - 1, *sizes[axis + 1:])), dy.dtype)
+        apart = apply("Concat", apply("Unsqueeze", dy, ints(axis + 1)), gap, axis=axis + 1)  # faster than Pad
         count = times(count, abs(step))
-        dy = apply("Reshape", apply("Pad", apart, ints(*widths)), vector((*sizes[:axis], count, *sizes[axis + 1:])),
-                   allowzero=1)
+        dy = apply("Reshape", apart, vector((*sizes[:axis], count, *sizes[axis + 1:])), allowzero=1)
     return dy, first, minus(minus(have, first), count)
 
 
@@ -154,7 +152,12 @@ def _pad_gradient(dy: Operand, y: Operand, x: Operand, pads: Operand | tuple[int
     """What was put on is cut off; its sum is the gradient of the constant, or goes to where it was taken from."""
     widths = ints(*pads) if isinstance(pads, tuple) else pads
     if mode != "constant":
-        return (put_back(dy, x, lambda numbers: apply("Pad", numbers, widths, None, axes, mode=mode)),)
+        borders = _borders(x, pads, axes, mode)
+        if borders is None:
+            return (put_back(dy, x, lambda numbers: apply("Pad", numbers, widths, None, axes, mode=mode)),)
+        for border in borders:
+            dy = _fold_back(dy, *border, mode)
+        return (dy,)
 
     def of_constant() -> Operand | None:
         if constant_value is None:
@@ -165,6 +168,45 @@ def _pad_gradient(dy: Operand, y: Operand, x: Operand, pads: Operand | tuple[int
         return reshape_like(total, constant_value)
 
     return lambda: apply("Pad", dy, apply("Neg", widths), None, axes), None, of_constant
+
+
+def _borders(x: Operand, pads: Numbers, axes: Operand | None, mode: str) -> list[tuple[int, int, int, int]] | None:
+    """Axis, size, and how much was put before and after, where all of it is known and no border is longer than `x`."""
+    widths, places = _known(pads), _known(axes) if axes is not None else list(range(x.ndim))
+    if widths is None or places is None or not all(isinstance(n, int) for n in widths + places):
+        return None
+    found = []
+    for axis, before, after in zip(places, widths[:len(places)], widths[len(places):], strict=True):
+        size = x.shape[axis]
+        most = size if mode == "wrap" else size - 1 if mode == "reflect" and isinstance(size, int) else INT64_MAX
+        if not isinstance(size, int) or not isinstance(most, int) or min(before, after) < 0 or (
+                max(before, after) > most):
+            return None
+        if before or after:
+            found.append((axis % x.ndim, size, before, after))
+    return found
+
+
+def _fold_back(dy: Operand, axis: int, size: int, before: int, after: int, mode: str) -> Operand:
+    """`dy` along one axis without its borders, which are added where they were taken from."""
+    places = {"edge": (0, size - 1), "reflect": (1, size - 1 - after), "wrap": (size - before, 0)}[mode]
+    total = _cut(dy, axis, before, before + size)
+    for start, length, place in ((0, before, places[0]), (before + size, after, places[1])):
+        if not length:
+            continue
+        border = _cut(dy, axis, start, start + length)
+        if mode == "edge":
+            border, length = apply("ReduceSum", border, ints(axis), keepdims=1), 1
+        elif mode == "reflect":
+            border = apply("Slice", border, ints(INT64_MAX), ints(INT64_MIN), ints(axis), ints(-1))
+        widths = [0] * (2 * dy.ndim)
+        widths[axis], widths[dy.ndim + axis] = place, size - place - length
+        total = total + apply("Pad", border, ints(*widths))
+    return total
+
+
+def _cut(x: Operand, axis: int, start: int, end: int) -> Operand:
+    return apply("Slice", x, ints(start), ints(end), ints(axis))
 
 
 @gradient_of("CenterCropPad")

@@ -202,16 +202,24 @@ def _mirrored(w: Operand, kernel: Numbers, group: int, channels: Numbers) -> Ope
 def _weight_gradient(x: Operand, dy: Operand, size: Operand | None = None, *, strides: Numbers, dilations: Numbers,
                      pads: Numbers, group: int, kernel: Numbers, shape: Numbers, given: Numbers) -> Operand:
     window = Window(strides, dilations, pads, group)
+    if size is None and set(kernel) == {1} and set(strides) == {1} and not any(pads) and group == 1:
+        return _by_matmul(x, dy, kernel)
+    if shape[0] <= 0:
+        x, dy = _with_an_image(x), _with_an_image(dy)
     if size is not None:
         return _by_transposes(x, dy, size, window)
-    if set(kernel) == {1} and set(strides) == {1} and not any(pads) and group == 1:
-        return _by_matmul(x, dy, kernel)
     is_known = min(*shape[1:], *given[1:]) > 0 and dilations[-1] == 1
     if is_known and shape[0] > 0 and (group > 1 or _area(given) >= LARGE_OUTPUT):
         return _by_images(x, dy, window, kernel, shape, given)
     if is_known and group == 1:
         return _by_one_convolution(x, dy, window, kernel, shape, given)
     return _by_transposes(x, dy, ints(*kernel), window)
+
+
+def _with_an_image(x: Operand) -> Operand:
+    """An image of zeros instead of none: ONNX Runtime's Conv never ends on no channels."""
+    missing = larger(minus(1, dimension(x, 0)), 0)
+    return apply("Pad", x, vector([0, missing]), None, ints(0))
 
 
 def _area(shape: Numbers) -> int:

@@ -219,7 +219,7 @@ def arange(start: object, stop: object = None, step: object = 1, dtype: object =
         raise DtypeError("arange: counts numbers, got booleans")
     if any(np.ndim(n) if not isinstance(n, Operand) else n.ndim for n in numbers):  # type: ignore[arg-type]
         raise ShapeError("arange: start, stop and step must be scalars")
-    if any(is_symbolic(n) for n in numbers):
+    if any(is_symbolic(n) or (isinstance(n, Operand) and is_floating(n.dtype)) for n in numbers):
         inner = wanted if wanted in ("float32", "float64", "int16", "int32", "int64") else (
             "float32" if is_floating(wanted) else "int64")
         return cast_to(apply("Range", *(as_operand(n, inner) for n in numbers)), wanted)

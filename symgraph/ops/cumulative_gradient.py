@@ -44,7 +44,7 @@ def _cumprod_slope(dy: Operand, y: Operand, x: Operand, axes: Operand, exclusive
     before = y if exclusive else _moved(y, axes, 1, 1.0)
     dy = _moved(dy, axes, -1, 0.0) if exclusive else dy
     factors = _flipped(_moved(x, axes, -1, 0.0), axes)
-    return before * _flipped(_linear_scan(factors, _flipped(dy, axes), axes), axes)
+    return before * _flipped(linear_scan(factors, _flipped(dy, axes), axes), axes)
 
 
 def _moved(x: Operand, axes: Operand, places: int, number: float) -> Operand:
@@ -57,7 +57,7 @@ def _flipped(x: Operand, axes: Operand) -> Operand:
     return apply("Slice", x, ints(-1), ints(INT64_MIN), axes, ints(-1))
 
 
-def _linear_scan(a: Operand, b: Operand, axes: Operand) -> Operand:
+def linear_scan(a: Operand, b: Operand, axes: Operand) -> Operand:
     """`s_0 = b_0, s_k = a_k s_{k-1} + b_k` along an axis."""
     return cast(Operand, apply_composite("LinearScan", _doubled, a, b, axes))
 
@@ -66,7 +66,7 @@ def _linear_scan(a: Operand, b: Operand, axes: Operand) -> Operand:
 def _linear_scan_gradient(dy: Operand, y: Operand, a: Operand, b: Operand, axes: Operand) -> Gradients:
     """`db_k = dy_k + a_{k+1} db_{k+1}`, `da_k = db_k s_{k-1}`."""
     factors = _flipped(_moved(a, axes, -1, 0.0), axes)
-    db = _flipped(_linear_scan(factors, _flipped(dy, axes), axes), axes)
+    db = _flipped(linear_scan(factors, _flipped(dy, axes), axes), axes)
     return lambda: db * _moved(y, axes, 1, 0.0), db
 
 

@@ -80,9 +80,13 @@ def mod(x1: object, x2: object) -> Operand:
     return apply("Mod", x, _without_flip(y))
 
 
-@gradient_of("Mod", broadcasts=True)
 @gradient_of("FloorMod", domain=DOMAIN, broadcasts=True)
-def _mod_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand, *, fmod: int = 0) -> Gradients:
+def _mod_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand) -> Gradients:
+    return dy, lambda: -dy * floor_divide(x1, x2)
+
+
+@gradient_of("Mod", broadcasts=True)
+def _onnx_mod_gradient(dy: Operand, y: Operand, x1: Operand, x2: Operand, *, fmod: int = 0) -> Gradients:
     """`dy` and `-dy` times the whole quotient."""
     return dy, lambda: -dy * apply("Round", (x1 - y) / x2)
 

@@ -10,6 +10,7 @@ from symgraph.core.errors import ShapeError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import is_floating, numpy_dtype
 from symgraph.core.value import Tensor
+from symgraph.ops import fourier_gradient as fourier_gradient
 from symgraph.ops.applying import apply
 from symgraph.ops.getitem import getitem
 from symgraph.ops.promotion import as_operand, cast_to, promote

@@ -12,6 +12,8 @@ import numpy as np
 from symgraph.core.errors import OpError, ShapeError, nearest
 from symgraph.core.tensor import Operand
 from symgraph.core.types import is_floating
+from symgraph.ops import resize_gradient as resize_gradient
+from symgraph.ops import sampling_gradient as sampling_gradient
 from symgraph.ops.activations import as_float
 from symgraph.ops.applying import apply
 from symgraph.ops.convolution import conv

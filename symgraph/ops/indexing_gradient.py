@@ -32,18 +32,19 @@ Gather = Callable[[Operand], Operand]
 
 def blank(x: Operand, value: float = 0.0) -> Operand:
     """`value` in every place of the shape of `x`, without a constant of that size."""
-    return _filled(apply("Shape", x), x.dtype, value)
+    return filled(apply("Shape", x), x.dtype, value)
 
 
-def _filled(shape: Operand, dtype: str, value: float = 0.0) -> Operand:
+def filled(shape: Operand, dtype: str, value: float = 0.0) -> Operand:
+    """`value` in every place of a shape."""
     return apply("Expand", apply("Cast", value, to=ELEM_TYPES[dtype]), shape)
 
 
 def add_up(scatter: Scatter, dy: Operand, shape: Operand) -> Operand:
     """Zeros of a shape with `dy` added; in float32 for what ONNX Runtime has no kernel for."""
     if dy.dtype in ("float32", "float64"):
-        return scatter(_filled(shape, dy.dtype), dy, reduction="add")
-    added = scatter(_filled(shape, "float32"), cast_to(dy, "float32"), reduction="add")
+        return scatter(filled(shape, dy.dtype), dy, reduction="add")
+    added = scatter(filled(shape, "float32"), cast_to(dy, "float32"), reduction="add")
     return cast_to(added, dy.dtype)
 
 

@@ -9,12 +9,15 @@ from typing import cast
 
 import numpy as np
 
+from symgraph.core.composite import DOMAIN, apply_composite
 from symgraph.core.errors import OpError, ShapeError, UnsupportedOpError
+from symgraph.core.gradient import gradient_of
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import is_floating, promote_dtypes
 from symgraph.ops.applying import apply
 from symgraph.ops.contraction import Term, contract, in_order, multiply_matrices
 from symgraph.ops.promotion import as_operand, cast_to, promote
+from symgraph.ops.reduction_gradient import lift
 from symgraph.ops.shape import expand_dims, ravel, reshape, squeeze, transpose
 from symgraph.ops.sizes import as_axes, as_axis, dimensions, ints, times
 
@@ -225,9 +228,22 @@ def _vector_norm(x: Operand, ord: object, axis: int, keepdims: bool) -> Operand:
         return apply("ReduceSum", cast_to(apply("Not", is_zero), x.dtype), axes, keepdims=keep)
     if not isinstance(ord, int | float):
         raise OpError(f"norm: order of vectors is a number, got {ord!r}")
-    powers = apply("Pow", apply("Abs", x), as_operand(float(ord), x.dtype))
-    total = apply("ReduceSum", powers, axes, keepdims=keep)
-    return apply("Pow", total, as_operand(1.0 / ord, x.dtype))
+    return cast(Operand, apply_composite("Norm", _power_norm, x, order=float(ord), axis=axis, keepdims=keep))
+
+
+def _power_norm(x: Operand, order: float, axis: int, keepdims: int) -> Operand:
+    powers = apply("Pow", apply("Abs", x), as_operand(order, x.dtype))
+    total = apply("ReduceSum", powers, ints(axis), keepdims=keepdims)
+    return apply("Pow", total, as_operand(1.0 / order, x.dtype))
+
+
+@gradient_of("Norm", domain=DOMAIN)
+def _power_norm_gradient(dy: Operand, y: Operand, x: Operand, *, order: float, axis: int, keepdims: int) -> Operand:
+    """`sign(x) (|x| / |x|_p)^(p - 1)`; 0 where all are 0."""
+    is_zero = apply("Equal", y, 0.0)
+    slope = lift(apply("Where", is_zero, 0.0, dy), (axis,), keepdims)
+    share = apply("Abs", x) / lift(apply("Where", is_zero, 1.0, y), (axis,), keepdims)
+    return slope * apply("Sign", x) * apply("Pow", share, as_operand(order - 1.0, x.dtype))
 
 
 @method

@@ -1,24 +1,26 @@
 """Gradient rules of quantisation: `q = round(x/s) + z` within the range of the integers, `y = (q - z) s`.
 
 Integers have no gradient; where they get one all the same, as inside of `straight_through`, it is a float, rounding
-counts as nothing, and what lies beyond the range has none.
+counts as nothing, and what lies beyond the range has none. Floats of few bits are real numbers, and are passed always.
 """
 
 from __future__ import annotations
 
 import re
 
-import ml_dtypes
 import numpy as np
 
 from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import Operand
-from symgraph.core.types import is_floating, numpy_dtype
+from symgraph.core.types import is_floating
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.shape import reshape
 from symgraph.ops.sizes import dimension, dimensions, ints, minus, times, vector
 from symgraph.ops.summing import sum_to
+
+GREATEST = {"float8_e4m3fn": 448.0, "float8_e4m3fnuz": 240.0, "float8_e5m2": 57344.0, "float8_e5m2fnuz": 57344.0,
+            "float4_e2m1fn": 6.0}
 
 Many = tuple[Operand | None, ...]
 
@@ -74,8 +76,7 @@ def _shares(x: Operand, extreme: Operand) -> Operand:
 def _range(dtype: str) -> tuple[float, float]:
     """The least and the greatest number of what things are quantised to."""
     if is_floating(dtype):
-        greatest = float(ml_dtypes.finfo(numpy_dtype(dtype)).max)
-        return -greatest, greatest
+        return -GREATEST[dtype], GREATEST[dtype]
     bits = int(re.sub(r"\D", "", dtype))
     return (0, 2**bits - 1) if dtype.startswith("u") else (-2 ** (bits - 1), 2 ** (bits - 1) - 1)
 

@@ -91,7 +91,7 @@ def lstm(X: Operand, W: Operand, R: Operand, B: Operand | None = None, sequence_
         f, g, squash = options.functions(number, 3)
         w, r, b = part_of(W, number), part_of(R, number), part_of(B, number)
         x, rt = projected(x_first, w, _sum_of_halves(b)), transposed(r)
-        peepholes = None if P is None else split(part_of(P, number), 0, (1, 1, 1))  # type: ignore[arg-type]
+        peepholes = None if P is None else split(part_of(P, number), 0, (1, 1, 1))
 
         def peeped(gate: Operand, c: Operand, which: int) -> Operand:
             return gate if peepholes is None else apply("Add", gate, apply("Mul", peepholes[which], c))

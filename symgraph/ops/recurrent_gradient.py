@@ -140,7 +140,8 @@ def _final(values: Mapping[str, Operand], name: str, number: int, like: Operand)
     given = values.get(name)
     if given is None:
         return zeros_like(like)
-    dy, lengths = part_of(given, number), values.get("sequence_lens")
+    dy: Operand = part_of(given, number)
+    lengths = values.get("sequence_lens")
     if lengths is None:
         return dy
     return only_where(apply("Unsqueeze", apply("Greater", lengths, np.int32(0)), ints(1)), dy)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from symgraph.core.composite import DOMAIN
 from symgraph.core.gradient import gradient_of, not_differentiable
+from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand
-from symgraph.core.types import ELEM_TYPES
+from symgraph.core.types import ELEM_TYPES, TensorType
 from symgraph.ops.applying import apply
 from symgraph.ops.sizes import ints
 
@@ -36,7 +39,7 @@ def _as_input(axes: Axes) -> Operand | None:
 
 def _reduce(op: str, x: Operand, axes: Axes, noop_with_empty_axes: int) -> Operand:
     """A reduction over the same axes, which stay with size 1."""
-    return apply(op, x, _as_input(axes), keepdims=1, noop_with_empty_axes=noop_with_empty_axes)
+    return apply(op, x, _as_input(axes), keepdims=1, noop_with_empty_axes=noop_with_empty_axes or None)
 
 
 @gradient_of("ReduceSum")
@@ -50,21 +53,28 @@ def _mean_gradient(dy: Operand, y: Operand, x: Operand, axes: Axes = None, *, ke
                    noop_with_empty_axes: int = 0) -> Operand:
     if axes is None and noop_with_empty_axes:
         return dy
-    given, left = x.shape, y.shape
-    if all(isinstance(d, int) for d in (*given, *left)):
-        count = math.prod(given) // max(math.prod(left), 1)  # type: ignore[arg-type]
-        return spread(dy / max(count, 1), x, axes, keepdims)
+    return spread(dy / _count(x, y, axes), x, axes, keepdims)
+
+
+def _count(x: Operand, y: Operand, axes: Axes) -> Operand | int:
+    """How many elements of `x` each element of `y` is made of; at least 1."""
+    shape = x.type.shape if isinstance(x.type, TensorType) else None
+    data = None if shape is None else np.arange(len(shape)) if axes is None else known_data(_as_input(axes))
+    if shape is not None and data is not None and data.size:
+        sizes = [shape[i] if isinstance(i, int | np.integer) else None for i in data]
+        if all(isinstance(d, int) for d in sizes):
+            return max(math.prod(sizes), 1)  # type: ignore[arg-type]
     share = apply("Div", apply("Size", x), apply("Max", apply("Size", y), 1))
-    return spread(dy / apply("Cast", share, to=ELEM_TYPES[x.dtype]), x, axes, keepdims)
+    return apply("Cast", share, to=ELEM_TYPES[x.dtype])
 
 
 @gradient_of("ReduceMax", "ReduceMin")
 def _extreme_gradient(dy: Operand, y: Operand, x: Operand, axes: Axes = None, *, keepdims: int = 1,
                       noop_with_empty_axes: int = 0) -> Operand:
     """An extreme of NaN is none of the elements: it passes nothing on."""
-    is_extreme = apply("Equal", x, lift(y, axes, keepdims))
-    number = _reduce("ReduceSum", apply("Cast", is_extreme, to=ELEM_TYPES[x.dtype]), axes, noop_with_empty_axes)
-    return apply("Where", is_extreme, lift(dy, axes, keepdims) / apply("Max", number, 1.0), 0.0)
+    is_extreme = apply("Cast", apply("Equal", x, lift(y, axes, keepdims)), to=ELEM_TYPES[x.dtype])
+    number = _reduce("ReduceSum", is_extreme, axes, noop_with_empty_axes)
+    return lift(dy, axes, keepdims) / apply("Max", number, 1.0) * is_extreme
 
 
 @gradient_of("Max", "Min", "NanMax", "NanMin", domain=DOMAIN)

@@ -1,17 +1,18 @@
-"""Gradients of sequences: sequences of gradients, one for each element. That of an optional is that of what is in it."""
+"""Gradients of sequences: sequences of gradients. That of an optional is that of what is in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from symgraph.core.apply import placeholder
 from symgraph.core.gradient import Gradients, gradient_of, not_differentiable
 from symgraph.core.graph import Graph
-from symgraph.core.op import find_op
+from symgraph.core.op import Op, find_op
 from symgraph.core.scope import Trace, tracing
-from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import SequenceType, ValueType
 from symgraph.ops.applying import apply
 from symgraph.ops.indexing_gradient import blank
@@ -91,3 +92,16 @@ def _concat_gradient(dy: Operand, y: Operand, sequence: Operand, *, axis: int, n
 @gradient_of("Optional", "OptionalGetElement")
 def _optional_gradient(dy: Operand, y: Operand, x: Operand | None = None, *, type: object = None) -> Operand:
     return dy
+
+
+def gradient_of_elements(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any],
+                         ) -> Callable[..., Sequence[Operand]] | None:
+    """The gradients of the inputs by those of all elements, of an op that has made a Python list of values."""
+    axis = attributes.get("axis", 0)
+    if op.name == "SequenceConstruct":
+        return lambda *dys: dys
+    if op.name != "SplitToSequence":
+        return None
+    if len(inputs) == 1 and not attributes.get("keepdims", 1):
+        return lambda *dys: (apply("Concat", *(apply("Unsqueeze", dy, ints(axis)) for dy in dys), axis=axis),)
+    return lambda *dys: (apply("Concat", *dys, axis=axis),)

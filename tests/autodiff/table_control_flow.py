@@ -1,7 +1,5 @@
 """Branches and loops, as nodes of a compiled graph: the functions are composites, so that values run them as such."""
 
-import numpy as np
-
 import symgraph as sg
 from symgraph.core.composite import apply_composite
 from symgraph.core.op import find_op
@@ -140,7 +138,8 @@ CASES = [
     Case("scan that forgets", compiled("Linear", linear), (normal(3, 2), normal(2))),
     Case("map", compiled("Mapped", mapped), (normal(3, 2), normal(2))),
     Case("scan in a loop", compiled("ScanInALoop", scan_in_a_loop), (normal(3, 2), normal(2), normal(2, seed=1))),
-    Case("scan along other axes and directions", compiled("AlongAxes", along_axes), (normal(2), normal(2, 3), normal(3, 2)), dynamic=False),
+    Case("scan along other axes and directions", compiled("AlongAxes", along_axes),
+         (normal(2), normal(2, 3), normal(3, 2)), dynamic=False),
     Case("loops in Python: scan", scanned, (normal(3, 2), normal(2), normal(2, seed=1)), dynamic=False),
     Case("loops in Python: fori_loop", powers, (normal(2, 2), positive(2)), dynamic=False),
     Case("associative_scan", lambda x: sg.ops.associative_scan(lambda a, b: a * b, x), (normal(5, 2),), dynamic=False),

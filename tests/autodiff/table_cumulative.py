@@ -3,6 +3,8 @@
 import numpy as np
 
 import symgraph as sg
+from symgraph.ops.cumulative_gradient import linear_scan
+from symgraph.ops.sizes import ints
 from tests.autodiff.cases import Case, apart, normal, positive
 from tests.autodiff.table_elementwise import onnx
 
@@ -23,11 +25,12 @@ CASES = [
     *(Case(f"CumProd exclusive={exclusive} reverse={reverse}", lambda x, e=exclusive, r=reverse:
            onnx("CumProd", exclusive=e, reverse=r)(x, np.int64(-1)), (WITH_ZEROS,), float32=False)
       for exclusive in (0, 1) for reverse in (0, 1)),
+    Case("linear scan", lambda a, b: linear_scan(a, b, ints(1)), (normal(2, 4), normal(2, 4, seed=1)), order=3),
     Case("cummax", lambda x: sg.cummax(x * x, axis=1), (apart(2, 4),)),
     Case("cummin", lambda x: sg.cummin(x * x * x, axis=0), (apart(4, 2),)),
     Case("nancumprod", lambda x: sg.nancumprod(sg.where(x > 0.0, x, np.nan), axis=1), (apart(2, 4),)),
     Case("diff", lambda x: sg.diff(x * x, n=2, axis=0), (normal(4, 2),)),
-    Case("associative_scan", lambda x, y: sg.associative_scan(
+    Case("associative_scan of a recurrence", lambda x, y: sg.associative_scan(
         lambda a, b: [a[0] * b[0], a[1] * b[0] + b[1]], [x, y], axis=0), (normal(3, 2), normal(3, 2, seed=1)),
         dynamic=False),
 ]

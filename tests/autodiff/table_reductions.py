@@ -37,6 +37,8 @@ CASES = [
         Case(f"reduce {name} of all axes, old", _old(name, keepdims=0), _point(name, 2, 2)),
     )
 ] + [
+    *(Case(f"reduce {name} of no rows", _reduce(name, (1,), keepdims=0), (normal(0, 3),)) for name in _NAMES),
+    *(Case(f"reduce {name} of a scalar", _reduce(name), (np.array(0.7),)) for name in _NAMES),
     Case("sum of nothing", lambda x: sg.sum(x, 0), (normal(0, 3),)),
     Case("mean of a scalar", sg.mean, (normal(),)),
     Case("prod along an empty axis", lambda x: sg.prod(x, 1), (normal(2, 0),)),

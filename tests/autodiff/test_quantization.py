@@ -86,10 +86,12 @@ def test_the_range_is_that_of_the_integers(dtype: str) -> None:
 
 
 def test_what_moves_integers_is_passed() -> None:
+    factors = np.arange(8, dtype=np.float32).reshape(2, 4)
+
     def moved(x: Any) -> Any:
         q = sg.ops.onnx("QuantizeLinear", x, np.float32(0.5), np.int8(0))
         q = sg.transpose(sg.reshape(q, (4, 2)))
-        return sg.sum(sg.ops.onnx("DequantizeLinear", q, np.float32(0.5)) * np.arange(8, dtype=np.float32).reshape(2, 4))
+        return sg.sum(sg.ops.onnx("DequantizeLinear", q, np.float32(0.5)) * factors)
 
     with sg.straight_through():
         dx = sg.grad(moved)(X)
@@ -122,3 +124,11 @@ def test_a_second_derivative_passes() -> None:
         slope = sg.grad(lambda x: sg.sum(sg.grad(lambda x: sg.sum(rounded(x, np.float32(0.5), np.int8(0)) ** 2))(x)))(X)
 
     assert slope.tolist() == [[2, 2, 0, 0], [2, 2, 2, 2]]
+
+
+@pytest.mark.filterwarnings("ignore::symgraph.runtime.KernelFallbackWarning")
+def test_floats_of_few_bits_are_passed_always() -> None:
+    dx = sg.grad(lambda x: sg.sum(sg.ops.onnx("DequantizeLinear", sg.ops.onnx(
+        "QuantizeLinear", x, np.float32(0.5), output_dtype=17), np.float32(0.5))))(np.float32([0.1, 3.4, -1000, 500]))
+
+    assert dx.tolist() == [1, 1, 0, 0]

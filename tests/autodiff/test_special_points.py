@@ -49,6 +49,11 @@ def test_a_norm_has_the_slope_zero_at_zero(name: str) -> None:
     assert slope(onnx(name), [0, 0]) == [0, 0]
 
 
+@pytest.mark.parametrize("order", [1, 2, 3, 2.5, np.inf])
+def test_a_vector_norm_has_no_nan_at_zero(order: float) -> None:
+    assert slope(lambda x: sg.ops.norm(x, order, axis=1), [[0, 0], [0, 2]]) == [[0, 0], [0, 1]]
+
+
 def test_logsumexp_of_nothing_but_minus_infinity_has_no_slope() -> None:
     assert slope(sg.ops.logsumexp, [-np.inf, -np.inf]) == [0, 0]
     assert slope(sg.ops.logsumexp, [-np.inf, 1.0]) == [0, 1]
@@ -113,3 +118,14 @@ def test_einsum_of_one_array_twice_counts_both(equation: str) -> None:
              for e in 1e-6 * np.eye(4).reshape(4, 2, 2)]
 
     assert np.array(found).ravel() == pytest.approx(np.array(steps), abs=1e-5)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: sg.ops.onnx("SequenceConstruct", x * x, x)[0],
+    lambda x: sg.ops.onnx("SplitToSequence", x * x, np.int64(2)),
+    lambda x: sg.ops.onnx("SplitToSequence", x * x, np.array([1, 2])),
+    lambda x: sg.ops.onnx("SplitToSequence", x * x, keepdims=0)])
+def test_a_tape_follows_values_into_a_list(function: Any) -> None:
+    found = slope(lambda x: sum(map(sg.sum, function(x))), [1, 2, 3])
+
+    assert found == [2, 4, 6]

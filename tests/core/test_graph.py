@@ -141,3 +141,36 @@ def test_outputs_that_nothing_computes_are_fine(outputs):
     values = sg.runtime.evaluate(Graph([x], found), np.ones((1, 3), np.float32))
 
     assert len(values) == len(found)
+
+
+def test_a_rewriter_sees_only_the_operators_it_asks_for():
+    x = sg.Input((3,), name="x")
+    graph = sg.Graph([x], [sg.tanh(sg.exp(sg.tanh(x)))])
+    seen = []
+
+    same = graph.rewrite(lambda node, operands: seen.append(node.op.name), operators={"Tanh", "Sin"})
+
+    assert same is graph and seen == ["Tanh", "Tanh"]
+    assert graph.rewrite(lambda node, operands: 1 / 0, operators={"Sin"}) is graph
+
+
+def test_a_graph_knows_readers_operators_and_ops():
+    x = sg.Input((3,), name="x")
+    y = sg.exp(x)
+    graph = sg.Graph([x], [y, y + x])
+    exp, add = graph.nodes
+
+    assert graph.readers == {x: [exp, add], y: [add, None], add.output: [None]}
+    assert graph.by_operator == {"Exp": (exp,), "Add": (add,)}
+    assert graph.ops == (exp.op, add.op) and graph.with_graphs == ()
+
+
+def test_names_of_ends_are_the_same_whether_or_not_all_are_named():
+    x = sg.Input((3,), name="x")
+    y = sg.exp(x)
+    first, second = (sg.Graph([x], [sg.tanh(y), y, sg.tanh(x)]) for _ in range(2))
+
+    names = second.names
+
+    assert first.output_names == second.output_names == tuple(names[v] for v in second.outputs)
+    assert first.input_names == second.input_names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 import symgraph as sg
@@ -37,8 +39,11 @@ def instance_norm(m):
 
 
 def group_norm(m):
+    """ONNX Runtime's InstanceNormalization of nothing ends the process."""
     x = m.pick(FLOAT, rank=4)
-    channels = some(x.shape[1])
+    if not all(some(size) for size in x.shape[1:]):
+        raise Misfit
+    channels = x.shape[1]
     ones = sg.tensor(np.ones(1, np.float32))
     flat = onnx("Reshape", x, longs(0, 1, -1))
     y = onnx("InstanceNormalization", flat, ones, sg.tensor(np.zeros(1, np.float32)))
@@ -192,7 +197,7 @@ def slices_of_one(m):
     axis = m.random.choice(axes)
     cuts = sorted(m.random.sample(range(x.shape[axis] + 1), 2))
     bounds = [0, *cuts, x.shape[axis]]
-    return tuple(onnx("Slice", x, longs(a), longs(b), longs(axis)) for a, b in zip(bounds, bounds[1:], strict=False)
+    return tuple(onnx("Slice", x, longs(a), longs(b), longs(axis)) for a, b in itertools.pairwise(bounds)
                  if m.random.random() < 0.9)
 
 
@@ -229,7 +234,7 @@ def divisions(m):
     if kind == 0:
         return onnx(name, x, number_of)
     if kind == 1:
-        return onnx(name, sg.Variable(np.full((2,), limits.min, x.type.dtype)), number_of)
+        return onnx(name, m.variable(np.full((2,), limits.min, x.type.dtype)), number_of)
     return onnx(name, onnx("Mul", x, number_of), onnx("Max", m.partner(x), number_of))
 
 

@@ -237,3 +237,19 @@ def test_20_an_unknown_key_of_external_data_is_not_set_on_anything(tmp_path):
 
 def test_the_errors_here_are_all_ours():
     assert issubclass(ResourceError, SymgraphError) and issubclass(PassError, SymgraphError)
+
+
+def test_verifying_never_runs_an_instance_normalization_of_nothing():
+    x = symbol(("N", 3, "H"), name="x")
+    with tracing():
+        y = onnx("Slice", onnx("Tanh", onnx("Tanh", x)), longs(0), longs(1 << 40), longs(2), longs(1))
+        graph = sg.Graph([x], [onnx("InstanceNormalization", onnx("Reshape", y, longs(0, 1, -1)), ONE, ONE)])
+
+    assert passes.optimize(graph, [passes.rule(lambda x: onnx("Tanh", onnx("Tanh", x)), lambda x: onnx(
+        "Neg", onnx("Neg", onnx("Tanh", onnx("Tanh", x)))), when=once(), name="turned")], verify=True)
+
+
+def once():
+    """True the first time."""
+    answers = iter([True])
+    return lambda x: next(answers, False)

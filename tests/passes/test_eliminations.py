@@ -6,9 +6,9 @@ from symgraph import passes
 from symgraph.core.apply import symbol
 from symgraph.ops import onnx
 from symgraph.passes.extent import Extent
-from symgraph.passes.known_shapes import KnownShapes
 from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.inline_branches import inline_branches
+from symgraph.passes.known_shapes import KnownShapes
 from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_reshapes import merge_reshapes
 from symgraph.passes.merge_slices import merge_slices

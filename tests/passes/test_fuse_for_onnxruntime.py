@@ -61,6 +61,13 @@ def test_a_sum_of_an_open_size_without_a_name_is_added_outside():
     assert fuse_for_onnxruntime(graph) is graph
 
 
+def test_a_convolution_added_to_itself_stays_one():
+    x = symbol((1, 3, 6, 5), name="x")
+    y = conv(x)
+
+    assert fused(sg.Graph([x], [y + y])) == ["Conv", "Add"]
+
+
 def test_a_sum_after_an_activation_is_added_outside():
     x, z = symbol((2, 3, 6, 5), name="x"), symbol((2, 5, 5, 4), name="z")
 

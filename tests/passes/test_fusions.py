@@ -7,7 +7,6 @@ import pytest
 import symgraph as sg
 from symgraph import passes
 from symgraph.ops import onnx
-from symgraph.passes import PassError
 from symgraph.runtime import Session
 from symgraph.runtime.exporter import to_model
 from symgraph.runtime.importer import load_graph

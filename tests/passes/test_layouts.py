@@ -189,3 +189,13 @@ def test_a_transpose_stays_at_the_opset_of_the_file():
     model = to_model(sg.Graph([x], [onnx("Relu", onnx("Transpose", x, perm=(0, 2, 1)))]), opset=11).model
 
     assert {node.op.version for node in passes.remove_transposes(load_graph(model)).nodes} == {1, 6}
+
+
+def test_a_normalisation_between_transposes_stays_what_it_is():
+    x = sg.symbol((2, 8, 4, 5), name="x")
+    y = onnx("Transpose", x, perm=PERM)
+    d = y - onnx("ReduceMean", y, [-1])
+    z = onnx("Transpose", d / onnx("Sqrt", onnx("ReduceMean", d * d, [-1]) + 1e-5), perm=BACK)
+
+    assert [node.op.name for node in passes.optimize(sg.Graph([x], [z])).nodes] == [
+        "Transpose", "LayerNormalization", "Transpose"]

@@ -134,6 +134,28 @@ def test_invariants_leave_nested_loops_as_far_as_they_can():
     assert names(after) == ["Exp", "Loop"]
 
 
+@pytest.mark.parametrize("start", ["given", "constant"])
+def test_a_state_that_no_turn_changes_is_read_from_outside(start):
+    n, x = counted()
+    c = x if start == "given" else sg.tensor(np.float32([1, 2, 3]))
+    outputs = loop(n, lambda i, s, t: [s + sg.exp(t), t], x * 2.0, c)
+    graph = sg.Graph([n, x], list(outputs))
+    after = passes.optimize(graph, [hoist_invariants, remove_unused, passes.fold_constants], verify=True)
+
+    assert sorted(inside(after)[0]) == ["Add", "Identity"] and after.outputs[1] is c
+    for turns in (0, 1, 3):
+        before, found = (sg.runtime.evaluate(g, np.int64(turns), np.float32([1, 2, 3])) for g in (graph, after))
+        for a, b in zip(before, found, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_states_that_swap_places_are_not_steady():
+    n, x = counted()
+    graph = sg.Graph([n, x], list(loop(n, lambda i, s, t: [t, s], x, x * 2.0)))
+
+    assert hoist_invariants(graph) is graph
+
+
 def test_results_that_nobody_reads_leave_a_loop():
     turns, x = counted()
     outputs = loop(turns, lambda i, s, t, c: [s + c, sg.exp(t), sg.tanh(s), sg.sin(t)], x, x, captures=[x])

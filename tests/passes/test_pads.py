@@ -51,6 +51,18 @@ def test_paddings_that_cut_never_merge(first, second):
     assert names(optimized(x, pad(pad(x, *first), *second), merge_pads)) == ["Pad", "Pad"]
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_many_paddings_merge_in_one_go(count):
+    x = symbol(("N", 3), name="x")
+    y = x
+    for i in range(count):
+        y = pad(y, 0, i, 1, 2)
+    graph = merge_pads(sg.Graph([x], [y]))
+
+    assert names(graph) == ["Pad"]
+    assert names(optimized(x, y, merge_pads)) == ["Pad"]
+
+
 def test_paddings_of_chosen_axes_merge():
     x = symbol(("N", 2, 3), name="x")
     inner = onnx("Pad", x, np.int64([1, 2]), None, np.int64([-1]))

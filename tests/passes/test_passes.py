@@ -48,10 +48,10 @@ def test_outputs_keep_their_names_when_what_they_name_goes():
     assert [len(r) for r in sg.runtime.evaluate(graph, np.ones((2, 3), np.float32))] == [2, 2]
 
 
-def test_a_channels_last_network_pays_two_transposes():
+def test_a_channels_last_network_pays_at_most_two_transposes():
     graph = passes.optimize(sg.models.convnet().graph, verify=True)
 
-    assert names(graph).count("Transpose") == 2
+    assert names(graph).count("Transpose") <= 2
     assert "BatchNormalization" not in names(graph)
 
 
@@ -187,3 +187,17 @@ def test_real_models_keep_their_results_and_come_to_rest(name, shared_data):
     assert len(after.nodes) <= len(before.nodes)
     for a, b in zip(wanted, found, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5 * max(1.0, float(np.abs(a).max(initial=0))))
+
+
+def test_a_pass_is_not_asked_again_about_a_graph_it_left_alone():
+    x = sg.Input((3,), name="x")
+    graph = sg.Graph([x], [x * 1.0])
+    asked = []
+
+    def idle(given):
+        asked.append(given)
+        return given
+
+    after = passes.optimize(graph, [*passes.TRAINING, idle])
+
+    assert asked == [after]
