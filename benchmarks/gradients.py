@@ -35,7 +35,7 @@ def report() -> str:
         theirs, last = _torch(label), _torch(label, channels_last=True)
         for dx, expected in zip(ours(), theirs(), strict=True):
             np.testing.assert_allclose(dx, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
-        rows[label] = measure({"torch": theirs, "torch channels_last": last, "symgraph": ours}, rounds=7)
+        rows[label] = measure({"torch": theirs, "torch channels_last": last, "symgraph": ours}, rounds=5)
         counts.append(f"- {label}: {nodes[0]} nodes forward, {nodes[1]} with all gradients")
     return "\n".join([table("Forward and backward of convolutions (times torch)", rows, "torch"), *counts, ""])
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from symgraph.autodiff.backward import backpropagate, carried_by, carries_gradient
 from symgraph.autodiff.bodies import Found, body_gradient
-from symgraph.autodiff.histories import Flat, History, record_loop, record_scan
+from symgraph.autodiff.histories import Flat, History, opened, record_loop, record_scan, with_known_ranks
 from symgraph.core.apply import placeholder
+from symgraph.core.errors import GradientError
 from symgraph.core.gradient import Application, gradient_of
-from symgraph.core.graph import Graph, bind
+from symgraph.core.graph import Graph, bind, node_graphs
 from symgraph.core.op import find_op
 from symgraph.core.scope import Trace, tracing
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
@@ -29,9 +30,32 @@ from symgraph.ops.sizes import ints
 from symgraph.ops.subgraph import captured_symbols, close, own_outputs, trace_function
 
 
+_RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+
+
+def _require_repeatable(each: Application) -> None:
+    """Bodies run again on the way back, and must do there what they did before.
+
+    Errors: `GradientError` for operators that draw other random numbers each time.
+    """
+    waiting = [graph for graph in each.attributes.values() if isinstance(graph, Graph)]
+    while waiting:
+        for node in waiting.pop().nodes:
+            waiting += node_graphs(node)
+            if not node.op.domain and (node.op.name in _RANDOM or _drops(node)):
+                raise GradientError(f"{each.describe()}: {node.describe()} inside of it draws other numbers each time it "
+                                    "runs, so the way back would not fit; draw them before it, as an input")
+
+
+def _drops(node: Node) -> bool:
+    training = node.inputs[2] if node.op.name == "Dropout" and len(node.inputs) > 2 else None
+    return training is not None and not (isinstance(training, Tensor) and not training.numpy().any())
+
+
 @gradient_of("If", whole=True)
 def _if_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """`If(condition, ∂then, ∂else)`; what a branch does not use has the gradient 0 there."""
+    _require_repeatable(each)
     branches = [each.attributes["then_branch"], each.attributes["else_branch"]]
     present, needed = tuple(dy is not None for dy in dys), tuple(wanted[1:])
     given = [dy for dy in dys if dy is not None]
@@ -126,6 +150,7 @@ def _step(body: Graph, lead: int, lead_out: int, states: int, wanted: Sequence[b
 @gradient_of("Scan", first=9, whole=True)
 def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """A Scan from the last step to the first, over the recorded states; gradients of captures are states of it."""
+    _require_repeatable(each)
     body: Graph = each.attributes["body"]
     count = each.attributes["num_scan_inputs"]
     states = len(body.inputs) - count
@@ -170,6 +195,7 @@ def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
 @gradient_of("Scan", last=8, whole=True)
 def _batched_scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """The first version of Scan has a batch of sequences: it is a Scan over them, of Scans."""
+    _require_repeatable(each)
     symbols = [None if x is None else placeholder(x.type) for x in each.operands]
     inputs = [x for x in symbols if x is not None]
     with tracing(Trace()):
@@ -187,14 +213,16 @@ def _batched_scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]
 @gradient_of("Loop", whole=True)
 def _loop_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """A Loop of as many steps as were taken, from the last to the first, that looks up the recorded states."""
-    body: Graph = each.attributes["body"]
-    lead, states = min(2, len(each.inputs)), len(body.inputs) - 2
+    _require_repeatable(each)
+    lead = min(2, len(each.inputs))
     operands: tuple[Any, ...] = each.operands[lead:]
+    body = with_known_ranks(each.attributes["body"], each.inputs[2:])
+    states = len(body.inputs) - 2
     dys = (*dys, *(None,) * (len(body.outputs) - 1 - len(dys)))
     step = _step(body, 2, 1, states, wanted[lead:], dys)
     needed = [k for k in range(states)
               if step.reads(body.inputs[2 + k]) or (k in step.flowing and 2 + k not in step.sources)]
-    history = record_loop(each, needed)
+    history = record_loop(each, body, needed)
     ys = [dy for dy in dys[states:] if dy is not None]
     last = apply("Sub", history.steps, np.int64(1))
     begin, types = _start(step, each, dys, history.finals)
@@ -249,17 +277,25 @@ def _start(step: _Step, each: Application, dys: Found, finals: Sequence[Operand 
     for k in step.flowing:
         dy, final, initial = dys[k], finals[k], each.operands[first + k]
         assert final is not None and initial is not None
+        _require_tensor(each, initial)
         begin.append(zeros_like(final) if dy is None else dy)
         types.append(initial.type)
     for i in step.summed:
         capture = captures[i]
+        _require_tensor(each, capture)
         begin.append(zeros_like(capture))
         types.append(None if capture is None else capture.type)
     return begin, types
 
 
+def _require_tensor(each: Application, x: Operand | None) -> None:
+    if x is not None and not isinstance(x.type, TensorType):
+        raise GradientError(f"{each.describe()}: a gradient goes through {x!r}, which it carries or captures; only tensors "
+                            "can have one there: stack the list, or cut the path with sg.stop_gradient")
+
+
 def _inner_types(step: _Step) -> list[ValueType | None]:
-    return [step.body.inputs[step.lead + k].type for k in step.flowing] + [
+    return [opened(step.body.inputs[step.lead + k].type) for k in step.flowing] + [
         step.body.captures[i].type for i in step.summed]
 
 

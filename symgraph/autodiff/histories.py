@@ -75,12 +75,11 @@ class History:
     finals: tuple[Operand, ...]
 
 
-def record_loop(each: Application, needed: Sequence[int]) -> History:
-    """The states `needed` of a Loop before each step.
+def record_loop(each: Application, body: Graph, needed: Sequence[int]) -> History:
+    """The states `needed` of a Loop before each step; `body` is its body, perhaps with more known of its types.
 
     Errors: `GradientError` for a state of unknown rank.
     """
-    body: Graph = each.attributes["body"]
     states = len(body.inputs) - 2
     ys = (*each.outputs, *(None,) * (states - len(each.outputs)))
     results = range(states, len(ys))
@@ -105,6 +104,27 @@ def record_loop(each: Application, needed: Sequence[int]) -> History:
     return History(steps, found, flat, finals)  # type: ignore[arg-type]
 
 
+def with_known_ranks(body: Graph, starts: Sequence[Operand | None]) -> Graph:
+    """The body of a Loop, where it does not say the rank of a carried value with that of the first one, if it stays."""
+    types = [x.type for x in body.inputs]
+    if all(_rank(t) is not None for t in types[2:]):
+        return body
+    for i, start in enumerate(starts, 2):
+        if start is not None and _rank(types[i]) is None and _rank(start.type) is not None:
+            types[i] = TensorType(start.dtype, (None,) * start.ndim)
+    symbols = [placeholder(t, x.name) for t, x in zip(types, body.inputs, strict=True)]
+    with tracing(Trace()):
+        outputs = bind(body, (*symbols, *body.captures))
+    if any(_rank(y.type) != _rank(x.type) for x, y in zip(symbols[2:], outputs[1:], strict=False)):
+        return body
+    return Graph(symbols, own_outputs(outputs, (*symbols, *body.captures)), captures=body.captures, name=body.name,
+                 opsets=body.opsets)
+
+
+def _rank(value_type: ValueType | None) -> int | None:
+    return len(value_type.shape) if isinstance(value_type, TensorType) and value_type.shape is not None else None
+
+
 def _recording_loop(each: Application, body: Graph, stacked: Sequence[int], flat: Sequence[int]) -> Node:
     """A Loop that gives the final states, elements of those in `flat`, the numbers of the steps, and the histories."""
     begin = [_flattened_start(body.inputs[2 + k]) for k in flat]
@@ -120,11 +140,18 @@ def _recording_loop(each: Application, body: Graph, stacked: Sequence[int], flat
                   opsets=body.opsets)
     given = (*each.inputs, None, None) if len(each.inputs) < 2 else each.inputs
     given = (*given[:2], *each.inputs[2:])
-    types: list[ValueType | None] = [x.type for x in body.inputs[2:]]
+    types = [opened(x.type) for x in body.inputs[2:]]
     types += [x.type for x in buffers]
     types += [TensorType("int64", (None,)), *(_stacked(None, body.inputs[2 + k].type) for k in stacked)]
     types += [TensorType("int64", (None, body.inputs[2 + k].ndim)) for k in flat]
     return Node(each.op, (*given, *begin), {"body": graph}, tuple(types), captures=_captures(each))
+
+
+def opened(value_type: ValueType | None) -> ValueType | None:
+    """The type without the names of its sizes: they may be others in every step."""
+    if not isinstance(value_type, TensorType) or value_type.shape is None:
+        return value_type
+    return TensorType(value_type.dtype, tuple(d if isinstance(d, int) else None for d in value_type.shape))
 
 
 def _flattened_start(x: SymbolicTensor) -> Tensor:

@@ -274,9 +274,11 @@ def _convolved_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str,
 
 def _transposed_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Shape | None:
     shape = _convolved_dims(inputs, attributes)
-    channels = None if shape is None else inputs[1].type.shape[1]  # type: ignore[union-attr]
+    if shape is None:
+        return None
+    channels = inputs[1].type.shape[1]  # type: ignore[union-attr,index]
     made = channels * attributes.get("group", 1) if isinstance(channels, int) else None
-    return None if shape is None else (shape[0], made, *shape[2:])
+    return (shape[0], made, *shape[2:])
 
 
 _REFINERS: dict[str, Callable[[tuple[Operand | None, ...], Mapping[str, object]], Shape | None]] = {

@@ -84,7 +84,7 @@ def _slice_gradient(dy: Operand, y: Operand, x: Operand, starts: Numbers, ends: 
     if steps is None and count is not None:
         strides = [1] * count
     if count is None or places is None or strides is None or not all(isinstance(n, int) for n in places + strides):
-        arguments = (_as_input(n) for n in (starts, ends, axes, steps))
+        arguments = tuple(_as_input(n) for n in (starts, ends, axes, steps))
         return put_back(dy, x, lambda numbers: apply("Slice", numbers, *arguments))
     begins = [first[i] if first is not None and isinstance(first[i], int) else _entry(starts, i) for i in range(count)]
     before: list[Size] = [0] * x.ndim

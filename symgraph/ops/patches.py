@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.core.errors import ShapeError
-from symgraph.core.gradient import gradient_of
-from symgraph.core.inference import known_data
 from symgraph.core.tensor import Operand
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
 from symgraph.ops.diagonals import counting
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.rearranging import pad
-from symgraph.ops.shape import expand_dims, reshape, reshape_like, transpose
+from symgraph.ops.shape import reshape, transpose
 from symgraph.ops.sizes import Size, dimension, ints, minus, plus, quotient, times
 from symgraph.ops.spatial import per_axis
 
@@ -59,25 +57,6 @@ def fold(x: object, output_size: Ints, kernel_size: Ints, dilation: Ints = 1, pa
     return apply("Col2Im", x, ints(*size), ints(*k), dilations=d, pads=(*p, *p), strides=s)
 
 
-@gradient_of("Col2Im")
-def _fold_gradient(dy: Operand, y: Operand, x: Operand, image_shape: Operand, block_shape: Operand, *,
-                   dilations: tuple[int, ...] | None = None, pads: tuple[int, ...] | None = None,
-                   strides: tuple[int, ...] | None = None) -> Operand:
-    """The windows of the gradient, as columns."""
-    rank = dy.ndim - 2
-    known = known_data(block_shape)
-    if pads is not None and any(pads):
-        dy = apply("Pad", dy, ints(0, 0, *pads[:rank], 0, 0, *pads[rank:]))
-    for i in range(rank):
-        size: Size = known[i] if known is not None and isinstance(known[i], int) else apply(
-            "Gather", block_shape, np.int64(i))
-        d, s = dilations[i] if dilations else 1, strides[i] if strides else 1
-        count = quotient(plus(minus(dimension(dy, 2 + 2 * i), plus(times(minus(size, 1), d), 1)), s), s)
-        dy = apply("Gather", dy, _places(count, size, d, s), axis=2 + 2 * i)
-    order = (0, 1, *range(2, 2 + 2 * rank, 2), *range(3, 3 + 2 * rank, 2))
-    return reshape_like(apply("Transpose", dy, perm=order), x)
-
-
 def _padding(who: str, padding: Ints) -> tuple[int, int]:
     p = (padding, padding) if isinstance(padding, int) else tuple(padding)
     if len(p) != 2 or min(p) < 0:
@@ -89,9 +68,7 @@ def _count(size: Size, kernel: int, dilation: int, stride: int) -> Size:
     return quotient(plus(minus(size, dilation * (kernel - 1) + 1), stride), stride)
 
 
-def _places(count: Size, kernel: Size, dilation: int, stride: int) -> Operand:
+def _places(count: Size, kernel: int, dilation: int, stride: int) -> Operand:
     """`i dilation + j stride`, for all i of the kernel and all j of the windows."""
     starts = apply("Mul", counting(count), np.int64(stride))
-    rows = Tensor(np.arange(kernel)[:, None] * dilation) if isinstance(kernel, int) else apply(
-        "Mul", expand_dims(counting(kernel), 1), np.int64(dilation))
-    return apply("Add", rows, starts)
+    return apply("Add", Tensor(np.arange(kernel)[:, None] * dilation), starts)

@@ -123,8 +123,8 @@ def _blocks(dy: Operand, window: Numbers) -> Operand:
 
 def _first_maxima(x: Operand, y: Operand, window: Numbers) -> Operand:
     """1 at the first maximum of each window, else 0; windows lie side by side."""
-    result: Operand = apply_composite("FirstMaxima", _first_maxima_body, x, y, window=tuple(window),
-                                      repeats=tuple(cast(int, n) // k for n, k in zip(x.shape[2:], window, strict=True)))
+    repeats = tuple(cast(int, n) // k for n, k in zip(x.shape[2:], window, strict=True))
+    result: Operand = apply_composite("FirstMaxima", _first_maxima_body, x, y, window=tuple(window), repeats=repeats)
     return result
 
 

@@ -57,7 +57,7 @@ def _resize_gradient(
 @gradient_of("Upsample")
 def _old_resize_gradient(dy: Operand, y: Operand, x: Operand, scales: Operand | tuple[float, ...] | None = None, *,
                          mode: str = "nearest", **attributes: Any) -> Gradients:
-    """Before version 11 pixels lay at whole numbers; the nearest one is the one before, when shrinking the one after."""
+    """Before version 11 pixels lay at whole numbers; the nearest is the one before, when shrinking the one after."""
     given = attributes.get("scales", scales)
     if given is None:  # Upsample 1
         given = (1.0, 1.0, attributes["height_scale"], attributes["width_scale"])
@@ -75,7 +75,8 @@ def _old_resize_gradient(dy: Operand, y: Operand, x: Operand, scales: Operand | 
         if kind == "linear":
             dy = along(dy, _matrix(x, axis, None, factors, None, axis, options), axis)
             continue
-        down, up = (_matrix(x, axis, None, factors, None, axis, options | {"nearest_mode": m}) for m in ("ceil", "floor"))
+        down, up = (_matrix(x, axis, None, factors, None, axis, options | {"nearest_mode": nearest})
+                    for nearest in ("ceil", "floor"))
         shrinks = apply("Less", apply("Gather", factors, np.int64(axis)), np.float32(1))
         dy = along(dy, apply("Where", shrinks, down, up), axis)
     return dy, *others
@@ -92,14 +93,16 @@ def _block(x: Operand, y: Operand, scales: Operand | None, places: Numbers, opti
     mode, coordinates, nearest = (options.get(k) for k in ("mode", "coordinate_transformation_mode", "nearest_mode"))
     is_plain = (coordinates, nearest) == ("asymmetric", "floor") or (
         coordinates == "half_pixel" and str(nearest).startswith("round"))
-    if mode != "nearest" or not is_plain or not 3 <= x.ndim <= 5 or not all(isinstance(n, int) and n > 0 for n in known):
+    if mode != "nearest" or not is_plain or not 3 <= x.ndim <= 5:
+        return None
+    if not all(isinstance(n, int) and n > 0 for n in known):
         return None
     if scales is not None and not isinstance(scales, Tensor):
         return None
     block = [b // a if b % a == 0 else 0 for a, b in zip(x.shape, y.shape, strict=True)]  # type: ignore[operator]
     factors = [1.0] * x.ndim
     if scales is not None:
-        for place, factor in zip(places, scales.numpy().tolist(), strict=True):  # type: ignore[union-attr]
+        for place, factor in zip(places, scales.numpy().tolist(), strict=True):
             factors[place] = factor
         if factors != block:
             return None
@@ -145,8 +148,8 @@ def _with_the_others(x: Operand, sizes: Operand | None, position: int, places: N
                      options: dict[str, Any]) -> Operand:
     """The matrix of an axis whose scale depends on the sizes of another one too."""
     if len(places) != 2 or sizes is None:
-        raise GradientError("Resize: keep_aspect_ratio_policy has a gradient for two axes, named by the attribute axes; "
-                            f"got {len(places)}")
+        raise GradientError("Resize: keep_aspect_ratio_policy has a gradient for two axes, named by the attribute "
+                            f"axes; got {len(places)}")
     n, other = (dimension(x, places[p]) for p in (position, 1 - position))
     units = apply("Expand", apply("Unsqueeze", unit_vectors(n, x.dtype), ints(0, 3)), vector([1, n, n, other]))
     wanted = apply("Gather", sizes, ints(position, 1 - position))

@@ -31,9 +31,8 @@ CUBIC = -0.75
 def _grid_sample(x: Operand, grid: Operand, *, align_corners: int = 0, mode: str = "linear",
                  padding_mode: str = "zeros") -> Operand:
     """`Σ weight · x[place]` over the pixels around each place of the grid."""
-    n, channels, *space = dimensions(x)
+    n, _, *space = dimensions(x)
     rank = x.ndim - 2
-    where = dimensions(grid)[1:-1]
     taps = []
     for axis, size in enumerate(space):
         place = apply("Gather", grid, np.int64(rank - 1 - axis), axis=-1)
@@ -62,7 +61,7 @@ def _roi_align(x: Operand, rois: Operand, batch_indices: Operand, *, coordinate_
     if mode == "max":
         values = _weighted_rows(_rows(x), taps, [height, width], first, is_largest=True)
         is_counted = apply("Mul", _at(row_weights, 3, 4), _at(column_weights, 1, 2))
-        lowest = _number(float(np.finfo(numpy_dtype(x.dtype)).min), x.dtype)
+        lowest = _number(-np.inf, x.dtype)
         values = apply("Where", _at(apply("Greater", is_counted, _number(0.0, x.dtype)), 5), values, lowest)
         y = apply("ReduceMax", values, ints(2, 4), keepdims=0)
     else:
@@ -85,12 +84,12 @@ def _points(start: Operand, end: Operand, bins: int, ratio: int, size: Size, *, 
     extent = end - start if is_free else apply("Max", end - start, one)
     step = extent / _number(float(bins), dtype)
     if ratio > 0:
-        count, numbers = _number(float(ratio), dtype), Tensor(np.arange(ratio, dtype=numpy_dtype(dtype)))
-        counts = apply("Expand", count, apply("Shape", step))
+        numbers: Operand = Tensor(np.arange(ratio, dtype=numpy_dtype(dtype)))
+        counts = apply("Expand", _number(float(ratio), dtype), apply("Shape", step))
     else:
         counts = apply("Ceil", step)
-        most = cast_to(apply("ReduceMax", apply("Concat", apply("Unsqueeze", one, ints(0)), counts, axis=0), keepdims=0),
-                       "int64")
+        at_least_one = apply("Concat", apply("Unsqueeze", one, ints(0)), counts, axis=0)
+        most = cast_to(apply("ReduceMax", at_least_one, keepdims=0), "int64")
         numbers = cast_to(apply("Range", np.int64(0), most, np.int64(1)), dtype)
     safe = apply("Max", counts, one)
     within = apply("Div", numbers + _number(0.5, dtype), _at(safe, 1))
@@ -131,7 +130,8 @@ def _deformed(x: Operand, w: Operand, offset: Operand, b: Operand | None = None,
     first = times_operand(counting(times(n, offset_group)), product(space))
     first = apply("Reshape", first, vector([n, offset_group, *[1] * 2 * rank]))
     parts = quotient(channels, offset_group)
-    seen = _weighted_rows(_rows(apply("Reshape", x, vector([times(n, offset_group), parts, *space]))), taps, space, first)
+    rows = _rows(apply("Reshape", x, vector([times(n, offset_group), parts, *space])))
+    seen = _weighted_rows(rows, taps, space, first)
     if mask is not None:
         seen = seen * _at(apply("Reshape", mask, vector([n, offset_group, *window, *moves])), 2 + 2 * rank)
     columns = apply("Transpose", seen, perm=(0, 1, 2 + 2 * rank, *range(2, 2 + 2 * rank)))
@@ -267,7 +267,7 @@ def _weighted_rows(rows: Operand, taps: Sequence[Sequence[Tap]], space: Sequence
     """The sum, or the largest, of the rows at every combination of places, times their weights."""
     rank, base = len(taps), taps[0][0][0].ndim
     where, weight = _at(first, *[-1] * rank), None
-    for axis, (chosen, size) in enumerate(zip(taps, space, strict=True)):
+    for axis, chosen in enumerate(taps):
         new = ints(*range(base, base + axis), *range(base + axis + 1, base + rank))
         places, factors = (apply("Concat", *(apply("Unsqueeze", tap[i], ints(-1)) for tap in chosen), axis=-1)
                            for i in (0, 1))
@@ -283,7 +283,9 @@ def _weighted_rows(rows: Operand, taps: Sequence[Sequence[Tap]], space: Sequence
 
 def times_operand(x: Operand, size: Size) -> Operand:
     """`x` times a size."""
-    return x if isinstance(size, int) and size == 1 else apply("Mul", x, np.int64(size) if isinstance(size, int) else size)
+    if isinstance(size, int):
+        return x if size == 1 else apply("Mul", x, np.int64(size))
+    return apply("Mul", x, size)
 
 
 def _as_float(size: Size, dtype: str) -> Operand:
@@ -299,3 +301,18 @@ def _at(x: Operand, *axes: int) -> Operand:
     for axis in axes:
         x = apply("Unsqueeze", x, ints(axis))
     return x
+
+
+@gradient_of("AffineGrid")
+def _affine_grid_gradient(dy: Operand, y: Operand, theta: Operand, size: Operand, *, align_corners: int = 0,
+                          ) -> Gradients:
+    """`dθ = Σ_places dy placeᵀ`, with places as the identity gives them, and a 1."""
+    rank = dy.ndim - 2
+    identity = Tensor(np.eye(rank, rank + 1, dtype=numpy_dtype(theta.dtype))[None])
+    one_size = apply("Concat", ints(1), apply("Slice", size, ints(1), ints(2**31 - 1), ints(0)), axis=0)
+    places = apply("Reshape", apply("AffineGrid", identity, one_size, align_corners=align_corners), ints(-1, rank))
+    ones = apply("Expand", _number(1.0, theta.dtype), apply("Concat", apply("Shape", places, end=1), ints(1), axis=0))
+    n = dimension(dy, 0)
+    rows = apply("Reshape", dy, vector([n, product(dimensions(dy)[1:-1]), rank]), allowzero=1)
+    extended = apply("Concat", places, ones, axis=1)
+    return apply("MatMul", apply("Transpose", rows, perm=(0, 2, 1)), extended), None

@@ -81,14 +81,16 @@ CASES = [
     *(Case(f"GridSample {mode} {padding}{' aligned' * aligned}", onnx(
         "GridSample", mode=mode, padding_mode=padding, align_corners=aligned), (normal(1, 2, 3, 4), grid(1, 2, 2, 2)),
         order=2 if padding == "zeros" and mode != "cubic" else 1)
-      for mode in ("linear", "nearest", "cubic") for padding in ("zeros", "border", "reflection") for aligned in (0, 1)),
+      for mode in ("linear", "nearest", "cubic") for padding in ("zeros", "border", "reflection")
+      for aligned in (0, 1)),
     Case("GridSample of a volume", onnx("GridSample"), (normal(1, 1, 2, 3, 2), grid(1, 1, 2, 2, 3)), order=1),
-    Case("GridSample of opset 16", lambda x, y: apply_op(find_op("GridSample", "", 16), x, y, mode="bilinear"),
+    Case("GridSample of opset 16", lambda x, y: apply_op(find_op("GridSample", "", 16), x, y, mode="nearest"),
          (normal(2, 1, 3, 3), grid(2, 1, 3, 2)), order=1),
     Case("RoiAlign", align(ROIS, sampling_ratio=2), (normal(2, 2, 5, 4),), order=1),
     Case("RoiAlign with as many points as pixels", align(ROIS, spatial_scale=0.9), (normal(2, 1, 5, 4),), order=1),
     Case("RoiAlign with whole coordinates", align(
         ROIS, sampling_ratio=1, coordinate_transformation_mode="output_half_pixel"), (normal(2, 1, 5, 4),), order=1),
+    Case("RoiAlign of the largest", align(ROIS, sampling_ratio=2, mode="max"), (normal(2, 2, 5, 4),), order=1),
     Case("AffineGrid", lambda x: sg.ops.onnx("AffineGrid", x, np.array([2, 1, 2, 3])), (normal(2, 2, 3),)),
     Case("AffineGrid of volumes, aligned", lambda x: sg.ops.onnx("AffineGrid", x, np.array([1, 1, 2, 3, 2]),
                                                                 align_corners=1), (normal(1, 3, 4),)),
@@ -98,8 +100,8 @@ CASES = [
          (normal(1, 4, 9),)),
     Case("fold", lambda x: sg.ops.fold(x, (3, 4), 2, padding=1, stride=2), (normal(1, 4, 6),)),
     Case("DeformConv", onnx("DeformConv", pads=(0, 1, 0, 0)),
-         (normal(1, 2, 3, 3), normal(2, 2, 2, 2, seed=1), grid(1, 8, 2, 3), normal(2, seed=2), normal(1, 4, 2, 3, seed=3)),
-         order=1),
+         (normal(1, 2, 3, 3), normal(2, 2, 2, 2, seed=1), grid(1, 8, 2, 3), normal(2, seed=2),
+          normal(1, 4, 2, 3, seed=3)), order=1),
     Case("DeformConv in groups", onnx("DeformConv", group=2, offset_group=2, strides=(2, 1), dilations=(1, 2)),
          (normal(1, 4, 4, 4), normal(2, 2, 2, 2, seed=1), grid(1, 16, 2, 2)), order=1),
 ]

@@ -40,7 +40,8 @@ WINDOWS: dict[str, dict[str, Any]] = {
     "VALID": {"kernel_shape": (2, 2), "strides": (2, 2), "auto_pad": "VALID"}}
 
 CASES = [
-    *(Case(f"AveragePool {name}", op("AveragePool", **window), (normal(1, 2, 4, 6),)) for name, window in WINDOWS.items()),
+    *(Case(f"AveragePool {name}", op("AveragePool", **window), (normal(1, 2, 4, 6),))
+      for name, window in WINDOWS.items()),
     *(Case(f"AveragePool {name}, counting the padding", op("AveragePool", count_include_pad=1, **WINDOWS[name]),
            (normal(1, 1, 5, 5),)) for name in ("with pads", "with ceil_mode", "SAME_UPPER")),
     Case("AveragePool 1-D", op("AveragePool", kernel_shape=(2,)), (normal(2, 2, 5),)),
@@ -53,13 +54,14 @@ CASES = [
     Case("MaxPool 1-D", op("MaxPool", kernel_shape=(2,)), (apart(2, 2, 5),)),
     Case("MaxPool 3-D", op("MaxPool", kernel_shape=(2, 1, 2), strides=(1, 1, 2)), (apart(1, 1, 3, 2, 4),)),
     Case("MaxPool 3-D side by side", op("MaxPool", kernel_shape=(2, 1, 2), strides=(2, 1, 2)), (apart(1, 2, 2, 2, 4),)),
-    Case("MaxPool of squares", lambda x: sg.ops.onnx("MaxPool", (x + 0.06) ** 2.0, kernel_shape=(2, 2), strides=(2, 2)) ** 2.0,
+    Case("MaxPool of squares", lambda x: op("MaxPool", kernel_shape=(2, 2), strides=(2, 2))((x + 0.06) ** 2.0) ** 2.0,
          (apart(1, 1, 4, 2),)),
-    Case("MaxPool of overlapping squares", lambda x: sg.ops.onnx("MaxPool", (x + 0.06) ** 2.0, kernel_shape=(2, 2)) ** 2.0,
+    Case("MaxPool of overlapping squares", lambda x: op("MaxPool", kernel_shape=(2, 2))((x + 0.06) ** 2.0) ** 2.0,
          (apart(1, 1, 3, 3),), order=3),
     Case("MaxPool of opset 7", op("MaxPool", 7, kernel_shape=(2, 2), strides=(1, 2)), (apart(1, 1, 3, 4),)),
     Case("MaxPool with places", with_places(kernel_shape=(2, 2)), (apart(1, 2, 3, 3),)),
-    Case("MaxPool with places column by column", with_places(kernel_shape=(2, 2), storage_order=1), (apart(1, 2, 3, 3),)),
+    Case("MaxPool with places column by column", with_places(kernel_shape=(2, 2), storage_order=1),
+         (apart(1, 2, 3, 3),)),
     Case("MaxUnpool", unpool, (normal(1, 2, 2, 2),)),
     *(Case(f"LpPool {name}", op("LpPool", **window), (apart(1, 2, 4, 6),))
       for name, window in WINDOWS.items() if name not in ("SAME_LOWER", "VALID")),

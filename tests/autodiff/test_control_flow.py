@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper, parser
 
 import symgraph as sg
+from symgraph.core.errors import GradientError
 from symgraph.core.scope import tracing
 from symgraph.runtime.importer import load_graph
 
@@ -76,8 +77,8 @@ def test_a_loop_of_a_file(tmp_path, inputs, steps, order):
 
 def test_a_loop_without_carried_values(tmp_path):
     graph = load(tmp_path, """
-g (float[3] x, int64 n) => (float[K, 3] ys) {
-   ys = Loop (n) <body = b (int64 i, bool c) => (bool d, float[3] out) {
+g (float[3] x, int64 n, bool go) => (float[K, 3] ys) {
+   ys = Loop (n, go) <body = b (int64 i, bool c) => (bool d, float[3] out) {
        d = Identity (c)
        f = Cast <to = 1> (i)
        a = Mul (x, f)
@@ -86,7 +87,7 @@ g (float[3] x, int64 n) => (float[K, 3] ys) {
 }
 """)
 
-    check(graph, {"x": X, "n": np.int64(3)})
+    check(graph, {"x": X, "n": np.int64(3), "go": np.array(True)})
 
 
 def test_a_loop_with_a_growing_value_of_a_file(tmp_path):
@@ -104,6 +105,20 @@ g (float[N] x, int64 n) => (float[M] y) {
     check(graph, {"x": X, "n": np.int64(2)}, order=2)
 
 
+def test_a_rank_that_the_file_does_not_say_is_that_of_the_first_value(tmp_path):
+    graph = load(tmp_path, """
+g (float[3] x, int64 n) => (float[3] y) {
+   y = Loop (n, "", x) <body = b (int64 i, bool c, float[] v) => (bool d, float[] u) {
+       d = Identity (c)
+       s = Sin (v)
+       u = Mul (s, x)
+   }>
+}
+""")
+
+    check(graph, {"x": X, "n": np.int64(3)}, order=2)
+
+
 def test_a_value_whose_rank_changes_is_refused(tmp_path):
     graph = load(tmp_path, """
 g (float[3] x, int64 n) => (float y) {
@@ -116,7 +131,7 @@ g (float[3] x, int64 n) => (float y) {
    y = ReduceSum <keepdims = 0> (z)
 }
 """.replace("float v)", "float[] v)"))
-    with pytest.raises(sg.errors.GradientError, match="Loop.*rank"):
+    with pytest.raises(GradientError, match=r"Loop.*rank"):
         sg.gradients(graph.outputs[0], [graph.inputs[0]])
 
 
@@ -166,7 +181,7 @@ def test_the_first_version_of_scan(tmp_path, direction, has_lengths):
 
     check(graph, feeds)
 
-    newer = sg.runtime.Session(sg.Graph(graph.inputs, [sg.identity(y) * 1.0 for y in graph.outputs]), optimize=False)
+    newer = sg.runtime.Session(sg.Graph(graph.inputs, [y * 1.0 for y in graph.outputs]), optimize=False)
     for found, wanted in zip(newer.run(feeds), plain, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
@@ -257,18 +272,72 @@ def test_a_loop_over_whole_numbers_carries_no_gradient():
     assert sg.gradients(sg.cast(n, "float32"), [x]) == [None]
 
 
-def test_a_step_without_a_rule_is_named(tmp_path):
+def test_a_list_that_a_loop_carries_is_refused(tmp_path):
+    graph = load(tmp_path, """
+g (float[3] x, int64 n) => (float[K] y) {
+   s = SequenceConstruct (x)
+   t = Loop (n, "", s) <body = b (int64 i, bool c, seq(float[3]) v) => (bool d, seq(float[3]) u) {
+       d = Identity (c)
+       u = SequenceInsert (v, x)
+   }>
+   y = ConcatFromSequence <axis = 0> (t)
+}
+""")
+
+    with pytest.raises(GradientError, match=r"Sequence|list"):
+        sg.gradients(graph.outputs[0], [graph.inputs[0]])
+
+
+def test_random_numbers_of_a_step_are_refused(tmp_path):
+    """They would be others on the way back."""
     graph = load(tmp_path, """
 g (float[3] x, int64 n) => (float[3] y) {
    y = Loop (n, "", x) <body = b (int64 i, bool c, float[3] v) => (bool d, float[3] u) {
        d = Identity (c)
-       s = SequenceConstruct (v, x)
-       p = Constant <value_int = 0> ()
-       u = SequenceAt (s, p)
+       r = RandomNormalLike (v)
+       u = Mul (v, r)
    }>
 }
 """)
-    try:
+
+    with pytest.raises(GradientError, match="RandomNormalLike"):
         sg.gradients(graph.outputs[0], [graph.inputs[0]])
-    except sg.errors.GradientError as error:
-        assert "Sequence" in str(error)  # noqa: PT017 - with rules for lists there is nothing to say
+
+
+def test_a_function_with_a_gradient_of_its_own_inside_of_a_loop():
+    @sg.custom_gradient
+    def doubled_slope(x):
+        return x * 3.0, lambda dy: dy * 6.0
+
+    x = sg.symbol([2], "float32", "x")
+    with tracing():
+        y = sg.fori_loop(0, 2, lambda i, v: doubled_slope(v), x)
+
+    (dx,) = sg.gradients(y, [x])
+
+    found = sg.runtime.Session(sg.Graph([x], [dx])).run({"x": X[:2]})[0]
+    np.testing.assert_array_equal(found, [36, 36])
+
+
+def test_what_is_stopped_inside_of_a_branch_is_a_constant():
+    x = sg.symbol([2], "float32", "x")
+    with tracing():
+        y = sg.cond(sg.sum(x) > -1e9, lambda: x * sg.stop_gradient(x), lambda: x)
+
+    (dx,) = sg.gradients(y, [x])
+
+    np.testing.assert_array_equal(sg.runtime.Session(sg.Graph([x], [dx])).run({"x": X[:2]})[0], X[:2])
+
+
+def test_a_gradient_after_all_passes_is_the_same():
+    w = sg.Variable(np.float32([0.6, 0.8]))
+    x = sg.symbol(["N", 2], "float32", "x")
+    with tracing():
+        y = sg.sum(everything(x, w)[1] ** 2.0)
+    graph = sg.Graph([x], sg.gradients(y, [x, w]))
+
+    optimized = sg.passes.optimize(graph, sg.passes.TRAINING)
+
+    for a, b in zip(sg.runtime.Session(optimized, optimize=False).run({"x": ROWS}),
+                    sg.runtime.Session(graph, optimize=False).run({"x": ROWS}), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
