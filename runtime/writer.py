@@ -146,7 +146,9 @@ class ModelWriter:
             names[x] = self._fresh(own[x])
         proto = GraphProto(name=graph.name, input=[_value_info(names[x], x.type) for x in graph.inputs])
         self._nodes(proto, graph, names, frozenset(names[x] for x in graph.outputs))
-        results = self._results(proto, [x.name for x in proto.input], [names[x] for x in graph.outputs])
+        is_scan = node.op.name == "Scan"  # of a result that is an input itself ONNX Runtime stacks wrong values
+        given = [] if is_scan else [x.name for x in proto.input]
+        results = self._results(proto, given, [names[x] for x in graph.outputs])
         proto.output.extend(_value_info(name, x.type) for name, x in zip(results, graph.outputs, strict=True))
         return proto
 

@@ -14,10 +14,11 @@ import numpy as np
 from symgraph.autodiff.backward import backpropagate, carried_by, carries_gradient
 from symgraph.autodiff.bodies import Found, body_gradient
 from symgraph.autodiff.histories import Flat, History, opened, record_loop, record_scan, with_known_ranks
+from symgraph.autodiff.repeatable import require_repeatable
 from symgraph.core.apply import placeholder
 from symgraph.core.errors import GradientError
 from symgraph.core.gradient import Application, gradient_of
-from symgraph.core.graph import Graph, bind, node_graphs
+from symgraph.core.graph import Graph, bind
 from symgraph.core.op import find_op
 from symgraph.core.scope import Trace, tracing
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
@@ -30,32 +31,10 @@ from symgraph.ops.sizes import ints
 from symgraph.ops.subgraph import captured_symbols, close, own_outputs, trace_function
 
 
-_RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-
-
-def _require_repeatable(each: Application) -> None:
-    """Bodies run again on the way back, and must do there what they did before.
-
-    Errors: `GradientError` for operators that draw other random numbers each time.
-    """
-    waiting = [graph for graph in each.attributes.values() if isinstance(graph, Graph)]
-    while waiting:
-        for node in waiting.pop().nodes:
-            waiting += node_graphs(node)
-            if not node.op.domain and (node.op.name in _RANDOM or _drops(node)):
-                raise GradientError(f"{each.describe()}: {node.describe()} inside of it draws other numbers each time it "
-                                    "runs, so the way back would not fit; draw them before it, as an input")
-
-
-def _drops(node: Node) -> bool:
-    training = node.inputs[2] if node.op.name == "Dropout" and len(node.inputs) > 2 else None
-    return training is not None and not (isinstance(training, Tensor) and not training.numpy().any())
-
-
 @gradient_of("If", whole=True)
 def _if_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """`If(condition, ∂then, ∂else)`; what a branch does not use has the gradient 0 there."""
-    _require_repeatable(each)
+    require_repeatable(each)
     branches = [each.attributes["then_branch"], each.attributes["else_branch"]]
     present, needed = tuple(dy is not None for dy in dys), tuple(wanted[1:])
     given = [dy for dy in dys if dy is not None]
@@ -150,7 +129,7 @@ def _step(body: Graph, lead: int, lead_out: int, states: int, wanted: Sequence[b
 @gradient_of("Scan", first=9, whole=True)
 def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """A Scan from the last step to the first, over the recorded states; gradients of captures are states of it."""
-    _require_repeatable(each)
+    require_repeatable(each)
     body: Graph = each.attributes["body"]
     count = each.attributes["num_scan_inputs"]
     states = len(body.inputs) - count
@@ -195,7 +174,7 @@ def _scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Fou
 @gradient_of("Scan", last=8, whole=True)
 def _batched_scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """The first version of Scan has a batch of sequences: it is a Scan over them, of Scans."""
-    _require_repeatable(each)
+    require_repeatable(each)
     symbols = [None if x is None else placeholder(x.type) for x in each.operands]
     inputs = [x for x in symbols if x is not None]
     with tracing(Trace()):
@@ -213,7 +192,7 @@ def _batched_scan_gradient(each: Application, dys: Found, wanted: Sequence[bool]
 @gradient_of("Loop", whole=True)
 def _loop_gradient(each: Application, dys: Found, wanted: Sequence[bool]) -> Found:
     """A Loop of as many steps as were taken, from the last to the first, that looks up the recorded states."""
-    _require_repeatable(each)
+    require_repeatable(each)
     lead = min(2, len(each.inputs))
     operands: tuple[Any, ...] = each.operands[lead:]
     body = with_known_ranks(each.attributes["body"], each.inputs[2:])
@@ -290,8 +269,8 @@ def _start(step: _Step, each: Application, dys: Found, finals: Sequence[Operand 
 
 def _require_tensor(each: Application, x: Operand | None) -> None:
     if x is not None and not isinstance(x.type, TensorType):
-        raise GradientError(f"{each.describe()}: a gradient goes through {x!r}, which it carries or captures; only tensors "
-                            "can have one there: stack the list, or cut the path with sg.stop_gradient")
+        raise GradientError(f"{each.describe()}: a gradient goes through {x!r}, which it carries or captures; only "
+                            "tensors can have one there: stack the list, or cut the path with sg.stop_gradient")
 
 
 def _inner_types(step: _Step) -> list[ValueType | None]:

@@ -283,7 +283,8 @@ def _transposed_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str
 
 _REFINERS: dict[str, Callable[[tuple[Operand | None, ...], Mapping[str, object]], Shape | None]] = {
     "Reshape": _reshape_dims, "Expand": _expand_dims, "ConstantOfShape": _filled_dims,
-    "Conv": _convolved_dims, "ConvTranspose": _transposed_dims, "Slice": _slice_dims, "Pad": _pad_dims, "GatherND": _gathered_dims}
+    "Conv": _convolved_dims, "ConvTranspose": _transposed_dims, "Slice": _slice_dims, "Pad": _pad_dims,
+    "GatherND": _gathered_dims}
 
 
 def propagate_data(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Data | None:

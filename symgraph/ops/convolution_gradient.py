@@ -174,7 +174,7 @@ def _input_gradient(dy: Operand, w: Operand, size: Operand | None = None, *, str
                    for i, (n, k, s) in enumerate(zip(space, kernel, strides, strict=True)))
     if _is_flipped_faster(window, kernel, channels):
         mirrored = tuple(window.extent(i % rank, kernel[i % rank]) - 1 - p for i, p in enumerate(pads))
-        return apply("Conv", dy, _mirrored(w, kernel, group, channels), dilations=dilations, pads=mirrored, group=group)
+        return apply("Conv", dy, _mirrored(w, kernel), dilations=dilations, pads=mirrored)
     return apply("ConvTranspose", dy, w, strides=strides, dilations=dilations, pads=pads, group=group,
                  output_padding=unseen if any(unseen) else None)
 
@@ -185,18 +185,16 @@ def _is_flipped_faster(window: Window, kernel: Numbers, channels: Numbers) -> bo
     rank = window.rank
     if any(p > window.extent(i % rank, kernel[i % rank]) - 1 for i, p in enumerate(window.pads)):
         return False
-    made, taken = channels
-    is_depthwise = taken == 1 and made == window.group
-    return is_depthwise or (window.group == 1 and (taken > FEW_CHANNELS or set(kernel) == {1}))
+    return window.group == 1 and (channels[1] > FEW_CHANNELS or set(kernel) == {1})
 
 
-def _mirrored(w: Operand, kernel: Numbers, group: int, channels: Numbers) -> Operand:
+def _mirrored(w: Operand, kernel: Numbers) -> Operand:
     """The kernel turned round in space, with its inputs and outputs exchanged."""
     axes = [i for i, k in enumerate(kernel, start=2) if k != 1]
     if axes:
         count = len(axes)
         w = apply("Slice", w, ints(*[-1] * count), ints(*[-(2**31)] * count), ints(*axes), ints(*[-1] * count))
-    return w if group > 1 else apply("Transpose", w, perm=(1, 0, *range(2, w.ndim)))
+    return apply("Transpose", w, perm=(1, 0, *range(2, w.ndim)))
 
 
 def _weight_gradient(x: Operand, dy: Operand, size: Operand | None = None, *, strides: Numbers, dilations: Numbers,

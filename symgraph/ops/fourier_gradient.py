@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from symgraph.core.errors import GradientError
@@ -13,8 +11,9 @@ from symgraph.core.tensor import Operand
 from symgraph.core.types import numpy_dtype
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
+from symgraph.ops.diagonals import counting
 from symgraph.ops.promotion import as_operand, cast_to
-from symgraph.ops.sizes import dimension, ints, minus
+from symgraph.ops.sizes import Size, dimension, ints, minus
 
 
 @gradient_of("DFT", last=19)
@@ -68,10 +67,9 @@ def _axis(x: Operand, along: Operand) -> int:
 
 def _adjoint(dy: Operand, x: Operand, length: Operand | None, axis: int, *, inverse: int, onesided: int) -> Operand:
     have = dimension(x, axis)
-    wanted: Any = have if length is None else apply("Reshape", length, ints())
     if inverse and onesided:
         return _from_real(dy, x, axis)
-    number = as_operand(np.int64(wanted) if isinstance(wanted, int) else wanted)
+    number = _operand(have) if length is None else apply("Reshape", length, ints())
     if inverse:
         dx = apply("DFT", dy, None, np.int64(axis)) / cast_to(number, x.dtype)
     else:
@@ -86,4 +84,18 @@ def _adjoint(dy: Operand, x: Operand, length: Operand | None, axis: int, *, inve
 
 
 def _from_real(dy: Operand, x: Operand, axis: int) -> Operand:
-    raise GradientError("DFT: the inverse of a one-sided transform has no gradient rule")
+    """Of the real signal whose one-sided transform is `x`: numbers that stand for two count twice."""
+    length = dimension(dy, axis)
+    dx = apply("DFT", dy, None, np.int64(axis), onesided=1)
+    numbers = counting(dimension(dx, axis))
+    doubled = apply("Mul", numbers, np.int64(2))
+    is_single = apply("Or", apply("Equal", doubled, np.int64(0)), apply("Equal", doubled, _operand(length)))
+    factor = apply("Where", is_single, as_operand(1.0, x.dtype), as_operand(2.0, x.dtype))
+    factor = factor / cast_to(_operand(length), x.dtype)
+    dx = dx * apply("Reshape", factor, ints(-1, *[1] * (x.ndim - 1 - axis)))
+    missing = apply("Sub", apply("Shape", x, start=axis, end=axis + 1), apply("Shape", dx, start=axis, end=axis + 1))
+    return apply("Pad", dx, apply("Concat", ints(0), missing, axis=0), None, ints(axis))
+
+
+def _operand(size: Size) -> Operand:
+    return as_operand(np.int64(size) if isinstance(size, int) else size)
