@@ -133,6 +133,16 @@ def _dft_down(call: Call) -> Call | Outputs:
     return _input_to_attribute(MOVED["DFT", 20])(replace(call, inputs=(*inputs, given)))
 
 
+@entered(UP, 10, "Dropout")
+def _dropout_up(call: Call) -> Call | Outputs:
+    """Nothing is dropped at inference; the mask, which all pass, was of the dtype of the input."""
+    if len(call.wanted) < 2 or not call.wanted[1]:
+        return call
+    x = call.inputs[0]
+    assert x is not None
+    return call.apply("Identity", x), call.apply("Expand", np.ones((), numpy_dtype(x.dtype)), call.apply("Shape", x))
+
+
 @entered(DOWN, 12, "Dropout")
 def _dropout_down(call: Call) -> Call | Outputs:
     mode = call.input(2)

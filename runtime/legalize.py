@@ -110,7 +110,8 @@ _OPEN = {dtype: TensorType(dtype, None) for dtype in ELEM_TYPES}
 
 
 def _is_runnable(op: Op, node: Node, providers: tuple[str, ...]) -> bool:
-    return has_kernel(op, _types(node.inputs), _types(node.outputs), providers)
+    outputs = node.outputs if op is node.op else ()  # another version may give another type (the mask of Dropout)
+    return has_kernel(op, _types(node.inputs), _types(outputs), providers)
 
 
 class _Legalizer:

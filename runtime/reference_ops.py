@@ -135,4 +135,23 @@ class GlobalLpPool(OpRun):
         return ((total ** (1 / (p or 2))).astype(x.dtype),)
 
 
-REPLACED = [AveragePool, Conv, ConvTranspose, GlobalLpPool, LpPool]
+class MaxRoiPool(OpRun):
+    """ONNX MaxRoiPool, which `onnx.reference` does not have."""
+
+    def _run(self, x: Array, rois: Array, *, pooled_shape: Numbers = (), spatial_scale: float | None = None,
+             ) -> tuple[Array]:
+        y = np.zeros((len(rois), x.shape[1], *pooled_shape), x.dtype)
+        for r, (image, left, top, right, bottom) in enumerate(rois):
+            scaled = np.floor(np.array([top, left, bottom, right]) * (spatial_scale or 1) + 0.5)
+            for place in product(*map(range, pooled_shape)):
+                bins = [slice(*np.clip(first + np.array([i * step // 1, -(-(i + 1) * step // 1)]), 0, n).astype(int))
+                        for i, first, step, n in zip(place, scaled[:2], [
+                            max(b - a + 1, 1) / count for a, b, count in zip(
+                                scaled[:2], scaled[2:], pooled_shape, strict=True)], x.shape[2:], strict=True)]
+                seen = x[(int(image), ANY, *bins)]
+                if seen.size:
+                    y[(r, ANY, *place)] = seen.max((1, 2))
+        return (y,)
+
+
+REPLACED = [AveragePool, Conv, ConvTranspose, GlobalLpPool, LpPool, MaxRoiPool]

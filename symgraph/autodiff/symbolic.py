@@ -11,7 +11,7 @@ from symgraph.autodiff.backward import backpropagate, carries_gradient, sources_
 from symgraph.core.apply import record
 from symgraph.core.errors import GradientError
 from symgraph.core.op import find_op
-from symgraph.core.scope import tracing
+from symgraph.core.scope import Trace, tracing
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType
@@ -47,7 +47,7 @@ def gradients(ys: Any, xs: Any, grad_ys: Any = None, unconnected_gradients: Unco
         raise GradientError("gradients wants symbols; for values record them with sg.GradientTape, or use sg.grad")
     require_real(targets, "the gradient of")
     require_real(wanted, "a gradient with respect to")
-    with tracing():
+    with tracing(Trace()):  # variables are what they were in the forward part, whatever was assigned since
         dys = start(targets, in_places_of(ys, grad_ys))
         found = backpropagate(nodes_before(targets), targets, dys, wanted)
         results = connected(wanted, [found.get(x) for x in wanted], unconnected_gradients)

@@ -19,7 +19,7 @@ from symgraph.ops.applying import apply
 from symgraph.ops.convolution import conv
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.rearranging import flip, pad
-from symgraph.ops.sizes import Size, as_sizes, dimension, dimensions, ints, minus, vector
+from symgraph.ops.sizes import Size, as_sizes, dimension, ints, minus, vector
 from symgraph.ops.spatial import Ints, channels_first, is_channels_last, original_format, per_axis
 
 __all__ = [
@@ -56,8 +56,8 @@ def resize(images: object, size: object, interpolation: str = "bilinear", antial
     attributes: dict[str, object] = dict(_METHODS[interpolation])
     if antialias and not is_exact:
         attributes |= {"antialias": 1, "exclude_outside": 1}
-    y = apply("Resize", x, None, None, vector([*dimensions(x)[:2], *sizes]),
-              coordinate_transformation_mode="half_pixel", **attributes)
+    y = apply("Resize", x, None, None, vector(sizes), axes=(2, 3), coordinate_transformation_mode="half_pixel",
+              **attributes)
     return _unbatch(cast_to(original_format(y, is_last=is_last), original.dtype), images)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgraph.core.composite import apply_composite
 from symgraph.core.gradient import Gradients, expansion_of, gradient_of
 from symgraph.core.tensor import Operand
 from symgraph.ops.applying import apply
@@ -51,14 +52,18 @@ def _batch_normalization_gradient(
     """
     if training_mode or sum(y is not None for y in ys) > 1:
         return _batch_training_gradient(dys, x, scale, epsilon, momentum)
-    dy = dys[0]
-    assert dy is not None
+    return tuple(apply_composite("BatchNormalizationGrad", _batch_inference_gradient, dys[0], x, scale, mean, variance,
+                                 epsilon=epsilon))
+
+
+def _batch_inference_gradient(dy: Operand, x: Operand, scale: Operand, mean: Operand, variance: Operand, *,
+                              epsilon: float) -> tuple[Operand, ...]:
     inverse = apply("Reciprocal", apply("Sqrt", variance + epsilon))
     total, rank = _over_channels(dy), x.ndim
-    beyond = x - _per_channel(mean, rank)
-    return (lambda: dy * _per_channel(scale * inverse, rank), lambda: _over_channels(dy * beyond) * inverse, total,
-            lambda: -total * scale * inverse,
-            lambda: -0.5 * _over_channels(dy * beyond) * scale * inverse * inverse * inverse)
+    d_scale = _over_channels(dy * (x - _per_channel(mean, rank))) * inverse
+    factor = scale * inverse
+    return (dy * _per_channel(factor, rank), d_scale, total, -total * factor,
+            -0.5 * d_scale * factor * inverse)
 
 
 def _batch_training_gradient(dys: Many, x: Operand, scale: Operand, epsilon: float, momentum: float) -> Gradients:
@@ -112,11 +117,15 @@ def _spread_mean(d: Operand, x: Operand, axes: Sequence[int]) -> Operand:
 @gradient_of("InstanceNormalization")
 def _instance_normalization_gradient(dy: Operand, y: Operand, x: Operand, scale: Operand, bias: Operand, *,
                                      epsilon: float = 1e-5) -> Gradients:
+    return tuple(apply_composite("InstanceNormalizationGrad", _instance_gradient, dy, x, scale, epsilon=epsilon))
+
+
+def _instance_gradient(dy: Operand, x: Operand, scale: Operand, *, epsilon: float) -> tuple[Operand, ...]:
     axes = range(2, x.ndim)
     beyond, inverse = _inverse_deviation(x, axes, epsilon)
     h = beyond * inverse
-    return (lambda: _normalized_gradient(dy * _per_channel(scale, x.ndim), h, inverse, axes),
-            lambda: _over_channels(dy * h), lambda: _over_channels(dy))
+    return (_normalized_gradient(dy * _per_channel(scale, x.ndim), h, inverse, axes), _over_channels(dy * h),
+            _over_channels(dy))
 
 
 @expansion_of("GroupNormalization")

@@ -7,8 +7,9 @@ from typing import cast
 
 import numpy as np
 
-from symgraph.core.composite import apply_composite
+from symgraph.core.composite import DOMAIN, apply_composite
 from symgraph.core.errors import OpError
+from symgraph.core.gradient import gradient_of
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import ELEM_TYPES, is_floating
 from symgraph.core.value import Tensor
@@ -39,8 +40,19 @@ def _var(x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
 
 @method
 def std(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
-    """The square root of `var`."""
-    return sqrt(var(x, axis, keepdims))
+    """The square root of `var`; of equal elements its gradient is 0."""
+    return _deviation(var(x, axis, keepdims))
+
+
+def _deviation(variance: Operand) -> Operand:
+    return cast(Operand, apply_composite("Deviation", sqrt, variance))
+
+
+@gradient_of("Deviation", domain=DOMAIN)
+def _deviation_gradient(dy: Operand, y: Operand, variance: Operand) -> Operand:
+    """`dy / 2√v`, and 0 at 0, whose infinity times the zeros of the variance's gradient would be NaN."""
+    is_zero = apply("Equal", variance, 0)
+    return apply("Where", is_zero, 0, dy * 0.5 / apply("Where", is_zero, 1, y))
 
 
 @method
@@ -228,8 +240,8 @@ def _nanvar(x: Operand, axes: tuple[int, ...], keepdims: int) -> Operand:
 
 @method
 def nanstd(x: object, axis: Axis = None, keepdims: bool = False) -> Operand:
-    """The square root of `nanvar`."""
-    return sqrt(nanvar(x, axis, keepdims))
+    """The square root of `nanvar`; of equal elements its gradient is 0."""
+    return _deviation(nanvar(x, axis, keepdims))
 
 
 @method

@@ -73,4 +73,15 @@ CASES = [
          (normal(1, 2, 3, 2), normal(2, 1, 3, 3, seed=1))),
     Case("ConvTranspose to a shape, SAME_UPPER", transposed(strides=(2, 2), output_shape=(6, 4), auto_pad="SAME_UPPER"),
          (normal(1, 2, 3, 2), normal(2, 1, 3, 3, seed=1))),
+    *(Case(f"conv {padding}", lambda x, w, padding=padding: sg.ops.conv(x, w, 2, padding),
+           (normal(1, 5, 4, 2), normal(3, 2, 2, 2, seed=1)), dynamic=padding == "valid")
+      for padding in ("valid", "same")),
+    Case("conv causal", lambda x, w: sg.ops.conv(x, w, padding="causal", dilation_rate=2),
+         (normal(1, 5, 2), normal(2, 2, 3, seed=1)), dynamic=False),
+    Case("depthwise_conv", lambda x, w: sg.ops.depthwise_conv(x, w, padding="same"),
+         (normal(1, 3, 4, 2), normal(2, 2, 2, 2, seed=1)), dynamic=False),
+    Case("separable_conv", sg.ops.separable_conv,
+         (normal(1, 3, 3, 2), normal(2, 2, 2, 1, seed=1), normal(1, 1, 2, 3, seed=2)), dynamic=False),
+    *(Case(f"conv_transpose {padding}", lambda x, w, padding=padding: sg.ops.conv_transpose(x, w, 2, padding),
+           (normal(1, 2, 3, 2), normal(3, 2, 1, 2, seed=1)), dynamic=False) for padding in ("valid", "same")),
 ]

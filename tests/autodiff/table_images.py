@@ -8,7 +8,7 @@ import numpy as np
 import symgraph as sg
 from symgraph.core.apply import apply_op
 from symgraph.core.op import find_op
-from tests.autodiff.cases import Array, Case, normal
+from tests.autodiff.cases import Array, Case, apart, normal
 
 
 def to_sizes(*sizes: int, **attributes: Any) -> Callable[..., Any]:
@@ -65,6 +65,12 @@ CASES = [
     Case("Resize of a region", cropped, (normal(1, 2, 4, 3),)),
     *(Case(f"Resize {policy}", to_sizes(7, 5, mode="linear", keep_aspect_ratio_policy=policy), (normal(1, 1, 4, 3),))
       for policy in ("not_larger", "not_smaller")),
+    Case("Upsample of opset 9", lambda x: apply_op(
+        find_op("Upsample", "", 9), x, np.array([1, 1, 2, 3], np.float32)) ** 2.0,
+         (normal(1, 1, 2, 2),), float32=False),  # test_images.py runs the kernel of that version
+    Case("Resize of opset 11 with empty lists", lambda x: apply_op(
+        find_op("Resize", "", 11), x, np.zeros(0, np.float32), np.zeros(0, np.float32), np.array([1, 1, 5, 2]),
+        mode="linear"), (normal(1, 1, 3, 4),)),
     *(Case(f"resize {kind}", lambda x, kind=kind: sg.ops.resize(x, (5, 3), kind), (normal(1, 3, 4, 2),))
       for kind in ("bilinear", "nearest", "bicubic")),
     Case("resize with antialias", lambda x: sg.ops.resize(x, (2, 3), antialias=True), (normal(5, 4, 1),)),
@@ -91,6 +97,9 @@ CASES = [
     Case("RoiAlign with whole coordinates", align(
         ROIS, sampling_ratio=1, coordinate_transformation_mode="output_half_pixel"), (normal(2, 1, 5, 4),), order=1),
     Case("RoiAlign of the largest", align(ROIS, sampling_ratio=2, mode="max"), (normal(2, 2, 5, 4),), order=1),
+    Case("MaxRoiPool", lambda x: sg.ops.onnx("MaxRoiPool", x, sg.cast(np.array(
+        [[0, 0, 0, 3, 3], [1, 1, 1, 4, 2], [1, 0.4, 0, 2.6, 3]]), x.dtype), pooled_shape=(2, 2)),
+         (apart(2, 1, 4, 5),), order=1),
     Case("AffineGrid", lambda x: sg.ops.onnx("AffineGrid", x, np.array([2, 1, 2, 3])), (normal(2, 2, 3),)),
     Case("AffineGrid of volumes, aligned", lambda x: sg.ops.onnx("AffineGrid", x, np.array([1, 1, 2, 3, 2]),
                                                                 align_corners=1), (normal(1, 3, 4),)),

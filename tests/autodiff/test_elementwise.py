@@ -57,6 +57,8 @@ KINKS = [
     ("nanmean", lambda x: sg.nanmean(x * 1.0), [1.0, nan], [1.0, 0.0]),
     ("nanvar", lambda x: sg.nanvar(x * 1.0), [1.0, 3.0, nan], [-1.0, 1.0, 0.0]),
     ("nanvar of NaN alone", sg.nanvar, [nan], [0.0]),
+    ("std of equal numbers", lambda x: sg.std(x * 1.0), [2.0, 2.0], [0.0, 0.0]),
+    ("nanstd of equal numbers", lambda x: sg.ops.nanstd(x * 1.0), [2.0, nan, 2.0], [0.0, 0.0, 0.0]),
     ("nansum", lambda x: sg.nansum(x * x), [3.0, nan], [6.0, nan]),
     ("where beside NaN", lambda x: sg.where(x > 0.0, sg.log(sg.where(x > 0.0, x, 1.0)), 0.0), [2.0, -1.0], [0.5, 0.0]),
     ("quantile between equal elements", lambda x: sg.quantile(x, 0.25), [1.0, 1.0], [0.75, 0.25]),

@@ -117,6 +117,25 @@ def test_bilinear_sampling_of_version_16_is_linear_sampling_of_version_20() -> N
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
+def test_the_stateful_convolution_of_opset_27_has_the_gradients_of_its_definition() -> None:
+    arrays = [normal(*shape) for shape in ((2, 3, 5), (3, 1, 3), (3,), (2, 3, 2))]
+    symbols = [sg.symbol(a.shape, "float32", f"x{i}") for i, a in enumerate(arrays)]
+    y, _ = sg.ops.onnx("CausalConvWithState", *symbols, activation="silu", outputs=2)
+    session = sg.runtime.Session(sg.Graph(symbols, sg.gradients(sg.sum(y * y), symbols)))
+
+    found = session.run({f"x{i}": a.astype(np.float32) for i, a in enumerate(arrays)})
+
+    def loss(x: Any, w: Any, b: Any, past: Any) -> Any:
+        z = np.concatenate([past, x], -1)
+        y = sum(z[:, :, i:i + 5] * w[:, 0, i][:, None] for i in range(3)) + b[:, None]
+        return np.sum((y / (1 + np.exp(-y))) ** 2)
+
+    for i, dx in enumerate(found):
+        step = normal(*arrays[i].shape, seed=1)
+        above, below = ([a + s * step if i == j else a for j, a in enumerate(arrays)] for s in (1e-6, -1e-6))
+        np.testing.assert_allclose(np.sum(dx * step), (loss(*above) - loss(*below)) / 2e-6, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("x", "w", "options"), [
     ((4, 16, 14, 14), (16, 16, 3, 3), {"pads": (1, 1, 1, 1)}),
     ((4, 40, 14, 14), (16, 40, 3, 3), {"pads": (1, 1, 1, 1), "strides": (2, 2)}),

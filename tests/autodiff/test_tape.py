@@ -212,6 +212,20 @@ def test_a_tape_inside_a_compiled_function_gives_symbols() -> None:
     assert (float(dx), float(dw)) == (12.0, 4.0)
 
 
+def test_an_assignment_in_a_compiled_function_does_not_change_earlier_gradients() -> None:
+    w = sg.Variable(3.0)
+
+    @sg.function
+    def slope(x):
+        with GradientTape() as tape:
+            y = w * w * x
+        w.assign(w * 10.0)
+        return tape.gradient(y, w)
+
+    assert float(slope(sg.tensor(2.0))) == 12.0
+    assert float(w) == 30.0
+
+
 def test_three_tapes_give_third_derivatives() -> None:
     x = sg.Variable(2.0)
 

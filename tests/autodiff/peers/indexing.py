@@ -26,7 +26,7 @@ def put(reduction):
     places = PAIRS if reduction == "add" else PAIRS[:2]
     method = {"mul": "multiply", None: "set"}.get(reduction, reduction)
     return row(f"scatter_update {reduction}", lambda x, u: sg.ops.scatter_update(x, places, u, reduction), "jax.numpy.ndarray.at",
-               x, normal(len(places)), theirs=lambda x, u: getattr(x.at[tuple(places.T)], method)(u))
+               x, normal(len(places)), theirs=lambda x, u: getattr(x.at[tuple(places.T)], method)(u, unique_indices=reduction == "mul"))
 
 
 def scattered(reduction, updates, title=""):
@@ -66,7 +66,9 @@ INDEXING = [
         theirs=lambda x: jax.lax.dynamic_slice(x, (1, 1), (2, 2))),
     row("slice_update", lambda x, u: sg.ops.slice_update(x, (1, 1), u), "jax.lax.dynamic_update_slice", x, normal(2, 2),
         theirs=lambda x, u: jax.lax.dynamic_update_slice(x, u, (1, 1))),
-    segments("sum", "", x), segments("max", "", a), segments("min", "", a), segments("prod", "", x),
+    segments("sum", "", x), segments("max", "", a), segments("min", "", a),
+    row("segment_prod", lambda x: sg.ops.segment_prod(x, SEGMENTS, 3), "torch.prod", x,
+        theirs=lambda x: torch.stack([x[:2].prod(0), torch.ones_like(x[0]), x[2]])),
     segments("max", " of ties", [[1.0, 2.0], [1.0, 3.0], [0.0, 0.0]]),
     row("sort", lambda x: sg.sort(x, axis=1), "jax.numpy.sort", a, theirs=lambda x: jnp.sort(x, axis=1)),
     row("sort of ties", sg.sort, "jax.numpy.sort", [2.0, 1.0, 2.0, 1.0]),

@@ -1,20 +1,22 @@
 """All rows, and what is recorded of them."""
 
 import json
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
+from tests.autodiff.peers.differences import DIFFERENCES
 from tests.autodiff.peers.peer import Array, Peer
 
 RECORDED = Path(__file__).with_name("recorded.npz")
-FAMILIES = ("elementwise",)
+__all__ = ["COMPARISONS", "DIFFERENCES", "PEERS", "RECORDED", "recorded"]
+
+FAMILIES = ("elementwise", "arrays", "indexing", "images", "networks")
 PEERS: tuple[Peer, ...] = tuple(
     peer for family in FAMILIES for peer in import_module(f"tests.autodiff.peers.{family}").PEERS)
 COMPARISONS = [(peer, ask) for peer in PEERS for ask in peer.asks]
-DIFFERENCES = []
+"""One question to one row each."""
 
 
 def recorded() -> dict[str, list[Array]]:
