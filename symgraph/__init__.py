@@ -45,11 +45,11 @@ from symgraph.training import Model, Sequential, function, load_onnx, losses
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input", "Layer", "LayerError",
-    "LimitError", "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError", "ResourceError", "RunError", "Sequential",
-    "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor", "UnsafeModelError", "UnsupportedOpError", "Variable",
-    "activations", "clear_session", "config", "device", "dispose", "function", "initializers", "keep", "layers",
-    "load_onnx", "losses", "memory", "models", "ops", "passes", "profile", "random", "runtime", "symbol", "tensor", "tidy",
-    "time",
+    "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input", "Layer",
+    "LayerError", "LimitError", "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError",
+    "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor",
+    "UnsafeModelError", "UnsupportedOpError", "Variable", "activations", "clear_session", "config", "device", "dispose",
+    "function", "initializers", "keep", "layers", "load_onnx", "losses", "memory", "models", "ops", "passes", "profile",
+    "random", "runtime", "symbol", "tensor", "tidy", "time",
 ]
 __all__ += [*_autodiff, *ops.__all__]

@@ -23,6 +23,7 @@ from symgraph.autodiff.tape import GradientTape
 from symgraph.core.gradient import gradient_of
 
 __all__ = [
-    "GradientTape", "checkpoint", "custom_gradient", "grad", "gradient_of", "gradients", "grads", "hessian", "hvp", "jacobian", "jvp",
-    "stop_gradient", "straight_through", "value_and_grad", "value_and_grads", "variable_grads", "vjp",
+    "GradientTape", "checkpoint", "custom_gradient", "grad", "gradient_of", "gradients", "grads", "hessian", "hvp",
+    "jacobian", "jvp", "stop_gradient", "straight_through", "value_and_grad", "value_and_grads", "variable_grads",
+    "vjp",
 ]

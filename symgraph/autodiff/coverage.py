@@ -72,9 +72,9 @@ def page() -> str:
     lines = [
         "# Gradients of the ONNX operators", "",
         "Made by `symgraph.autodiff.coverage.page()`; a test keeps it true.", "",
-        f"Of {len(names)} operators of the standard, in all versions from opset {OLDEST} on, {counts['rule']} have a rule, "
-        f"{counts['definition']} are differentiated through ONNX's own definition by other operators, and "
-        f"{counts['none']} pass no gradient on.", "",
+        f"Of {len(names)} operators of the standard, in all versions from opset {OLDEST} on, "
+        f"{counts['rule']} have a rule, {counts['definition']} are differentiated through ONNX's own definition by "
+        f"other operators, and {counts['none']} pass no gradient on.", "",
         "| operator | gradient |", "|---|---|"]
     words = {"rule": "yes", "definition": "by its definition"}
     for name in names:

@@ -15,7 +15,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.op import intern_op
 from symgraph.core.recording import recorders, watched_by
 from symgraph.core.structure import flatten, pack
-from symgraph.core.tensor import Operand, SymbolicTensor
+from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable, read_variables
@@ -98,8 +98,8 @@ def _traced(function: Callable[..., Any], operands: Sequence[Operand]) -> Any:
     traced = trace_function(results, symbols, (), "custom_gradient")
     captured = captured_symbols(traced)
     if captured:
-        raise GradientError(f"custom_gradient: {_name(function)} uses {captured[0]!r} without taking it as an argument; "
-                            "make it one, with None for its gradient")
+        raise GradientError(f"custom_gradient: {_name(function)} uses {captured[0]!r} without taking it as an "
+                            "argument; make it one, with None for its gradient")
     body = close(traced, (), _op(function).name)
     body = Graph(body.inputs, body.outputs, name=body.name, gradient=_checked(function, found[0], tuple(symbols)))
     return pack(traced.result, apply_body(_op(function), body, tuple(operands)))

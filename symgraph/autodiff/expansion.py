@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 from symgraph.autodiff.bodies import Engine, Found, body_gradient
 from symgraph.core.apply import placeholder
@@ -44,7 +45,8 @@ def through_expansion(rule: GradientRule | None, each: Application, dys: Found, 
 
 def is_defined(op: Op) -> bool:
     """Whether ONNX defines an op by others."""
-    return op.schema is not None and (op.schema.has_function or op.schema.has_context_dependent_function)
+    schema: Any = op.schema  # onnx's stubs do not tell of functions
+    return schema is not None and bool(schema.has_function or schema.has_context_dependent_function)
 
 
 def _expanded(rule: GradientRule | None, each: Application) -> Graph:

@@ -160,9 +160,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     if _is_traced(flatten(points)):
         value = f(*points)
         ys = [as_operand(y) for y in flatten(value)]
-        seeds = [seed_symbol(zeros_like(y)) for y in ys]
-        pulled = gradients(ys, flatten(points), seeds, "zero")
-        changes = gradients(pulled, seeds, flatten(vectors), "zero")
+        symbols = [seed_symbol(zeros_like(y)) for y in ys]
+        pulled = gradients(ys, flatten(points), symbols, "zero")
+        changes = gradients(pulled, symbols, flatten(vectors), "zero")
         return value, pack(value, changes)
     with GradientTape(watch_accessed_variables=False) as outer:
         with GradientTape(watch_accessed_variables=False) as inner:

@@ -18,7 +18,7 @@ from symgraph.core.recording import recorders, watched_by
 from symgraph.core.scope import current_trace
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
-from symgraph.core.value import Tensor, as_array
+from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 from symgraph.ops.joining import stack
 from symgraph.ops.sequence_gradient import gradient_of_elements
@@ -121,7 +121,7 @@ class GradientTape:
         if any(isinstance(y, list) for y in outputs):  # a sequence: its elements count
             gradient = gradient_of_elements(op, inputs, attributes)
             outputs = tuple(y for y in flatten(outputs) if isinstance(y, Operand))
-        if not self._carriers.isdisjoint(inputs):  # type: ignore[arg-type]
+        if not self._carriers.isdisjoint(inputs):
             made = Record(op, inputs, attributes, outputs, body, gradient)
             self._records.append(made)
             self._carriers.update([y for y in outputs if isinstance(y, Operand) and (
@@ -174,7 +174,7 @@ class GradientTape:
         with self._replaying():
             rows = [self._walk([y], [Tensor(np.asarray(unit))], wanted) for unit in units]
             columns = [_stacked([row[i] for row in rows], y, x) for i, x in enumerate(wanted)]
-            return pack(sources, connected(wanted, columns, unconnected_gradients, y.shape))
+            return pack(sources, connected(wanted, columns, unconnected_gradients, units.shape[1:]))
 
     def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: Unconnected = "none") -> Any:
         """`J[n, i…, j…] = ∂target[n, i…] / ∂source[n, j…]`, where each row depends on its own row alone.
@@ -190,9 +190,9 @@ class GradientTape:
         batch, *rest = target.shape
         size = int(np.prod(rest, dtype=np.int64))
         units = np.eye(size, dtype=target.numpy().dtype).reshape(size, 1, *rest)
+        seeds = [Tensor(np.ascontiguousarray(np.broadcast_to(unit, target.shape))) for unit in units]
         with self._replaying():
-            rows = [self._walk([target], [Tensor(np.ascontiguousarray(np.broadcast_to(unit, target.shape)))], [source])[0]
-                    for unit in units]
+            rows = [self._walk([target], [seed], [source])[0] for seed in seeds]
             column = None if not rows or rows[0] is None else reshape(
                 stack(rows, axis=1), (batch, *rest, *source.shape[1:]))
             return connected([source], [column], unconnected_gradients, tuple(rest))[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +18,8 @@ class Recorder(Protocol):
     """Sees every op that runs on values, and every value that is another one under a new identity."""
 
     def record(self, op: Op, operands: tuple[Operand | None, ...], attributes: Mapping[str, Any],
-               outputs: tuple[Operand | None, ...], body: Graph | None = None) -> None: ...
+               outputs: tuple[Operand | None, ...], body: Graph | None = None,
+               gradient: Callable[..., Any] | None = None) -> None: ...
     def alias(self, old: Operand, new: Tensor) -> None: ...
 
 

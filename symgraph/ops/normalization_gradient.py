@@ -79,7 +79,8 @@ def _batch_training_gradient(dys: Many, x: Operand, scale: Operand, epsilon: flo
         parts.append(_spread_mean(_per_channel((1 - momentum) * d_mean, rank), x, axes))
     if d_variance is not None:
         parts.append(2 * beyond * _spread_mean(_per_channel((1 - momentum) * d_variance, rank), x, axes))
-    return (sum(parts[1:], parts[0]), None if dy is None else _over_channels(dy * h), None if dy is None else _over_channels(dy),
+    to_affine = (None, None) if dy is None else (_over_channels(dy * h), _over_channels(dy))
+    return (sum(parts[1:], parts[0]), *to_affine,
             None if d_mean is None else momentum * d_mean, None if d_variance is None else momentum * d_variance)
 
 

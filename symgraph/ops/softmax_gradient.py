@@ -88,6 +88,7 @@ def _softmax_cross_entropy_gradient(
     if dys[0] is not None and ys[0] is not None:
         to_input, _, to_weights = _negative_log_likelihood_gradient(
             dys[0], ys[0], log_p, labels, weights, reduction=reduction, ignore_index=ignore_index)
-        to_log_p.append(to_input())  # type: ignore[operator,arg-type]
+        assert callable(to_input)
+        to_log_p.append(to_input())  # type: ignore[arg-type]
     dlog_p = to_log_p[0] if len(to_log_p) == 1 else to_log_p[0] + to_log_p[1]
     return _log_softmax_gradient(dlog_p, log_p, scores, axis=1), None, to_weights

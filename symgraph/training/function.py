@@ -43,7 +43,7 @@ class Traced:
         watching = recorders()
         lifted, variables = lift_variables(self.graph) if watching else (self.graph, ())
         read = [v.value for v in variables]
-        arrays = [x.numpy() for x in inputs]  # type: ignore[attr-defined]
+        arrays = [x.numpy() for x in inputs]
         results = self.session.run(dict(zip(self.graph.input_names, arrays, strict=True)))
         count = len(results) - len(self.assigned)
         for variable, value in zip(self.assigned, results[count:], strict=True):

@@ -10,13 +10,15 @@ MASK = np.array([[True, True, False], [True, False, True]])
 POSITIONS = np.array([[4, 0, 2]], np.int64)
 
 CASES = [
-    Case("attention", lambda q, k, v: onnx("Attention", q, k, v), (normal(1, 2, 2, 4), normal(1, 2, 3, 4), normal(1, 2, 3, 2))),
+    Case("attention", lambda q, k, v: onnx("Attention", q, k, v),
+         (normal(1, 2, 2, 4), normal(1, 2, 3, 4), normal(1, 2, 3, 2))),
     Case("attention, causal", lambda q, k, v: onnx("Attention", q, k, v, is_causal=1, scale=0.3),
          (normal(1, 1, 3, 2), normal(1, 1, 3, 2, seed=1), normal(1, 1, 3, 2, seed=2))),
     Case("attention, mask", lambda q, k, v: onnx("Attention", q, k, v, MASK),
          (normal(1, 1, 2, 2), normal(1, 1, 3, 2, seed=1), normal(1, 1, 3, 2, seed=2))),
     Case("attention, three axes", lambda q, k, v: onnx("Attention", q, k, v, q_num_heads=2, kv_num_heads=1),
-         (normal(1, 2, 4), normal(1, 3, 2, seed=1), normal(1, 3, 2, seed=2)), dynamic=False),  # ONNX infers a width of 0
+         (normal(1, 2, 4), normal(1, 3, 2, seed=1), normal(1, 3, 2, seed=2)),
+         dynamic=False),  # ONNX infers a width of 0
     Case("attention, softcap", lambda q, k, v: onnx("Attention", q, k, v, softcap=2.0),
          (normal(1, 1, 2, 2), normal(1, 1, 3, 2, seed=1), normal(1, 1, 3, 2, seed=2))),
     Case("attention, past", lambda q, k, v, pk, pv: onnx("Attention", q, k, v, None, pk, pv, outputs=3),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from symgraph.core.composite import apply_composite
+from symgraph.ops.onnx_op import onnx
 from symgraph.ops.recurrent import gru, lstm, rnn
 from tests.autodiff.cases import Case, normal
 
@@ -30,7 +31,16 @@ def said(kind, lengths=None, **options):
 
 LENGTHS = np.int32([3, 1])
 
+def operator(kind):
+    """ONNX's operator itself, with all outputs."""
+    def function(x, w, r, b, *states):
+        return onnx(kind, x, w, r, b, None, *states, hidden_size=HIDDEN, outputs=3 if kind == "LSTM" else 2)
+
+    return function
+
+
 CASES = [
+    *(Case(f"{kind}, the operator", operator(kind), point(kind), order=1, dtype="float32") for kind in GATES),
     Case("RNN", said("RNN"), point("RNN")),
     Case("GRU", said("GRU"), point("GRU")),
     Case("GRU, linear before reset", said("GRU", linear_before_reset=1), point("GRU")),

@@ -23,7 +23,8 @@ def test_an_operator_has_a_rule_or_a_reason(row) -> None:
     assert row.state != "missing"
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.state == "rule"], ids=lambda row: f"{row.name}-{row.version}")
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.state == "rule"], ids=lambda row: f"{row.name}-{row.version}")
 def test_a_rule_takes_all_inputs_and_attributes_of_its_operator(row) -> None:
     op = find_op(row.name, "", row.version)
     rule = find_rule(op)

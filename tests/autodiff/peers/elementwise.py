@@ -20,13 +20,15 @@ SAME_NAME = [
     ("arccosh", p + 1),
 ]
 ACTIVATIONS = [
-    "relu", "leaky_relu", "elu", "celu", "selu", "sigmoid", "log_sigmoid", "hard_sigmoid", "silu", "hard_silu", "hard_tanh",
+    "relu", "leaky_relu", "elu", "celu", "selu", "sigmoid", "log_sigmoid", "hard_sigmoid", "silu", "hard_silu",
+    "hard_tanh",
     "softplus", "squareplus", "mish", "glu", "sparse_plus", "sparse_sigmoid", "relu6", "softmax", "log_softmax",
 ]
 SLOPES = {"leaky_relu": lambda x: jax.nn.leaky_relu(x, 0.2)}
 PAIRS = [
     ("add", x, x[0]), ("subtract", x, x[:, :1]), ("multiply", x, x[0]), ("true_divide", x, p[0]), ("power", p, x[0]),
-    ("float_power", p, x[0]), ("logaddexp", x, x[0] + 1), ("logaddexp2", x, x[0] + 1), ("hypot", x, p), ("arctan2", x, p),
+    ("float_power", p, x[0]), ("logaddexp", x, x[0] + 1), ("logaddexp2", x, x[0] + 1), ("hypot", x, p),
+    ("arctan2", x, p),
     ("maximum", x, x[0] + 0.1), ("minimum", x, x[0] + 0.1), ("fmax", x, x[0] + 0.1), ("fmin", x, x[0] + 0.1),
     ("remainder", apart(2, 3) * 3, [1.5, -0.7, 2.2]), ("fmod", apart(2, 3) * 3, [1.5, -0.7, 2.2]),
     ("copysign", x, [1.0, -2.0, 3.0]),
@@ -35,7 +37,8 @@ PAIRS = [
 PLAIN = [
     *(row(name, getattr(sg, name), f"jax.numpy.{name}", at, asks=SECOND) for name, at in SAME_NAME),
     *(row(name, getattr(sg, name), f"jax.numpy.{name}", *at, asks=SECOND) for name, *at in PAIRS),
-    *(row(name, getattr(sg, name), f"jax.nn.{name}", apart(2, 4), theirs=SLOPES.get(name), asks=SECOND) for name in ACTIVATIONS),
+    *(row(name, getattr(sg, name), f"jax.nn.{name}", apart(2, 4), theirs=SLOPES.get(name), asks=SECOND)
+      for name in ACTIVATIONS),
     row("softsign", sg.softsign, "jax.nn.soft_sign", x, asks=SECOND),
     row("gelu", sg.gelu, "jax.nn.gelu", x, theirs=lambda x: jax.nn.gelu(x, approximate=False), asks=EVERY),
     row("gelu by tanh", lambda x: sg.gelu(x, approximate=True), "jax.nn.gelu", x, asks=EVERY),
@@ -62,7 +65,8 @@ PLAIN = [
     row("HardSigmoid", lambda x: onnx("HardSigmoid", x, alpha=1 / 6, beta=0.5), "torch.nn.functional.hardsigmoid",
         apart(6) * 3, dtype="float32"),
     row("HardSwish", lambda x: onnx("HardSwish", x), "torch.nn.functional.hardswish", apart(6) * 3, dtype="float32"),
-    row("Elu", lambda x: onnx("Elu", x, alpha=0.7), "torch.nn.functional.elu", apart(6), theirs=lambda x: F.elu(x, 0.7)),
+    row("Elu", lambda x: onnx("Elu", x, alpha=0.7), "torch.nn.functional.elu", apart(6),
+        theirs=lambda x: F.elu(x, 0.7)),
     row("Selu", lambda x: onnx("Selu", x), "torch.nn.functional.selu", apart(6), rtol=1e-6),
     row("Celu", lambda x: onnx("Celu", x, alpha=1.5), "torch.nn.functional.celu", apart(6), dtype="float32",
         theirs=lambda x: F.celu(x, 1.5)),
@@ -70,19 +74,22 @@ PLAIN = [
     row("Mish", lambda x: onnx("Mish", x), "torch.nn.functional.mish", x, asks=SECOND),
     row("Max of three", lambda x, y, z: onnx("Max", x, y, z), "torch.maximum", x, x[0] + 0.1, -x,
         theirs=lambda x, y, z: torch.maximum(torch.maximum(x, y), z)),
-    row("lerp of means", lambda x, y: onnx("Mean", x, y), "torch.lerp", x, x[0], theirs=lambda x, y: torch.lerp(x, y, 0.5)),
+    row("lerp of means", lambda x, y: onnx("Mean", x, y), "torch.lerp", x, x[0],
+        theirs=lambda x, y: torch.lerp(x, y, 0.5)),
 ]
 
 SPECIAL = [
     row("absolute at 0", sg.absolute, "torch.abs", [0.0, -0.0]),
     row("relu at 0", sg.relu, "jax.nn.relu", [0.0]),
     row("relu at 0, torch", sg.relu, "torch.nn.functional.relu", [0.0]),
-    row("leaky_relu at 0", sg.leaky_relu, "torch.nn.functional.leaky_relu", [0.0], theirs=lambda x: F.leaky_relu(x, 0.2)),
+    row("leaky_relu at 0", sg.leaky_relu, "torch.nn.functional.leaky_relu", [0.0],
+        theirs=lambda x: F.leaky_relu(x, 0.2)),
     row("elu at 0", sg.elu, "jax.nn.elu", [0.0]),
     row("hard_tanh at its bounds", sg.hard_tanh, "jax.nn.hard_tanh", [-1.0, 1.0]),
     row("maximum at a tie", sg.maximum, "jax.numpy.maximum", [1.0, 2.0], [1.0, 1.0]),
     row("minimum at a tie", sg.minimum, "torch.minimum", [1.0, 2.0], [1.0, 1.0]),
-    row("clip at its bounds", lambda x: sg.clip(x, 0.0, 1.0), "jax.numpy.clip", [0.0, 1.0], theirs=lambda x: jnp.clip(x, 0.0, 1.0)),
+    row("clip at its bounds", lambda x: sg.clip(x, 0.0, 1.0), "jax.numpy.clip", [0.0, 1.0],
+        theirs=lambda x: jnp.clip(x, 0.0, 1.0)),
     row("sqrt at 0", sg.sqrt, "jax.numpy.sqrt", [0.0]),
     row("arcsin at 1", sg.arcsin, "torch.asin", [1.0]),
     row("power of 0", lambda x: sg.power(x, np.float64([1.0, 2.0, 3.0])), "jax.numpy.power", [0.0, 0.0, 0.0],
@@ -103,7 +110,8 @@ SPECIAL = [
     row("elu far out", sg.elu, "jax.nn.elu", [-1000.0, 1000.0]),
     row("softmax far apart", sg.softmax, "jax.nn.softmax", [-1e4, 0.0, 1e4]),
     row("log_softmax of one infinity", sg.log_softmax, "jax.nn.log_softmax", [1.0, -1e30, 2.0]),
-    row("where beside a root", lambda x: sg.where(x > 0, sg.sqrt(sg.where(x > 0, x, 1.0)), 0.0), "jax.numpy.where", [-1.0, 4.0],
+    row("where beside a root", lambda x: sg.where(x > 0, sg.sqrt(sg.where(x > 0, x, 1.0)), 0.0), "jax.numpy.where",
+        [-1.0, 4.0],
         theirs=lambda x: jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)),
     row("nansum", sg.nansum, "jax.numpy.nansum", [3.0, np.nan, 1.0]),
     row("nanmean", sg.nanmean, "jax.numpy.nanmean", [3.0, np.nan, 1.0]),

@@ -28,7 +28,8 @@ def transposed(title, x, w, strides, pads, dilations, more, group=1):
     """ConvTranspose with a bias beside torch.nn.functional.conv_transpose1d, 2d or 3d."""
     rank = len(strides)
     return row(f"ConvTranspose {title}", lambda x, w, b: onnx(
-        "ConvTranspose", x, w, b, strides=strides, pads=spread(pads), dilations=dilations, output_padding=more, group=group),
+        "ConvTranspose", x, w, b, strides=strides, pads=spread(pads), dilations=dilations, output_padding=more,
+        group=group),
         f"torch.nn.functional.conv_transpose{rank}d", normal(*x), normal(*w), normal(w[1] * group),
         theirs=lambda x, w, b: getattr(F, f"conv_transpose{rank}d")(x, w, b, strides, pads, more, group, dilations),
         asks=("vjp",) if any(more) else SECOND)  # PyTorch has no second derivative of output paddings
@@ -46,7 +47,8 @@ def channels_last(title, x, w, padding="VALID", strides=(1, 1), dilation=(1, 1),
 def pool(op, title, x, call, **attributes):
     """A pool of ONNX, at numbers without ties, beside a call of PyTorch."""
     name, function = call
-    return row(f"{op} {title}", lambda x: onnx(op, x, **attributes), f"torch.nn.functional.{name}", apart(*x), theirs=function)
+    return row(f"{op} {title}", lambda x: onnx(op, x, **attributes), f"torch.nn.functional.{name}", apart(*x),
+               theirs=function)
 
 
 CONVOLUTIONS = [
@@ -67,9 +69,11 @@ CONVOLUTIONS = [
     channels_last("same, strided", (1, 5, 4, 2), (3, 2, 2, 1), "SAME", (2, 2)),
     channels_last("same, dilated", (1, 4, 4, 1), (2, 2, 1, 2), "SAME", (1, 1), (2, 2)),
     channels_last("in groups", (1, 3, 3, 4), (2, 2, 2, 4), groups=2),
-    row("depthwise_conv", lambda x, w: sg.depthwise_conv(x, w), "jax.lax.conv_general_dilated", normal(1, 3, 3, 2), normal(2, 2, 2, 1),
+    row("depthwise_conv", lambda x, w: sg.depthwise_conv(x, w), "jax.lax.conv_general_dilated", normal(1, 3, 3, 2),
+        normal(2, 2, 2, 1),
         theirs=lambda x, w: jax.lax.conv_general_dilated(
-            x, jnp.transpose(w, (0, 1, 3, 2)), (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=2)),
+            x, jnp.transpose(w, (0, 1, 3, 2)), (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=2)),
     row("unfold", lambda x: sg.ops.unfold(x, 2, padding=1), "torch.nn.functional.unfold", normal(1, 2, 3, 2),
         theirs=lambda x: F.unfold(x, 2, padding=1)),
     row("fold", lambda x: sg.ops.fold(x, (3, 4), 2, padding=1, stride=2), "torch.nn.functional.fold", normal(1, 4, 6),
@@ -91,30 +95,38 @@ POOLS = [
     pool("AveragePool", "2-D, without the padding", (1, 1, 4, 5),
          ("avg_pool2d", lambda x: F.avg_pool2d(x, (3, 2), (2, 1), 1, count_include_pad=False)),
          kernel_shape=(3, 2), strides=(2, 1), pads=(1, 1, 1, 1)),
-    pool("AveragePool", "2-D, with the padding", (1, 1, 4, 5), ("avg_pool2d", lambda x: F.avg_pool2d(x, (3, 2), (2, 1), 1)),
+    pool("AveragePool", "2-D, with the padding", (1, 1, 4, 5),
+         ("avg_pool2d", lambda x: F.avg_pool2d(x, (3, 2), (2, 1), 1)),
          kernel_shape=(3, 2), strides=(2, 1), pads=(1, 1, 1, 1), count_include_pad=1),
-    pool("AveragePool", "2-D, of the ceiling", (1, 1, 5, 5), ("avg_pool2d", lambda x: F.avg_pool2d(x, 2, 2, ceil_mode=True)),
+    pool("AveragePool", "2-D, of the ceiling", (1, 1, 5, 5),
+         ("avg_pool2d", lambda x: F.avg_pool2d(x, 2, 2, ceil_mode=True)),
          kernel_shape=(2, 2), strides=(2, 2), ceil_mode=1),
-    pool("AveragePool", "3-D", (1, 1, 2, 3, 4), ("avg_pool3d", lambda x: F.avg_pool3d(x, 2, 1)), kernel_shape=(2, 2, 2)),
+    pool("AveragePool", "3-D", (1, 1, 2, 3, 4), ("avg_pool3d", lambda x: F.avg_pool3d(x, 2, 1)),
+         kernel_shape=(2, 2, 2)),
     pool("LpPool", "2-D", (1, 1, 4, 4), ("lp_pool2d", lambda x: F.lp_pool2d(x, 2.0, 2, 1)), kernel_shape=(2, 2), p=2),
     pool("GlobalMaxPool", "2-D", (2, 2, 3, 2), ("adaptive_max_pool2d", lambda x: F.adaptive_max_pool2d(x, 1))),
     pool("GlobalAveragePool", "2-D", (2, 2, 3, 2), ("adaptive_avg_pool2d", lambda x: F.adaptive_avg_pool2d(x, 1))),
     row("adaptive_average_pool", lambda x: sg.ops.adaptive_average_pool(x, (2, 3), "channels_first"),
-        "torch.nn.functional.adaptive_avg_pool2d", normal(1, 2, 5, 4), theirs=lambda x: F.adaptive_avg_pool2d(x, (2, 3))),
+        "torch.nn.functional.adaptive_avg_pool2d", normal(1, 2, 5, 4),
+        theirs=lambda x: F.adaptive_avg_pool2d(x, (2, 3))),
     row("adaptive_max_pool", lambda x: sg.ops.adaptive_max_pool(x, (2, 3), "channels_first"),
-        "torch.nn.functional.adaptive_max_pool2d", apart(1, 2, 5, 4), theirs=lambda x: F.adaptive_max_pool2d(x, (2, 3))),
+        "torch.nn.functional.adaptive_max_pool2d", apart(1, 2, 5, 4),
+        theirs=lambda x: F.adaptive_max_pool2d(x, (2, 3))),
     row("max_pool", lambda x: sg.max_pool(x, 2, 1, "same"), "jax.lax.reduce_window", apart(1, 3, 4, 2),
         theirs=lambda x: jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 1, 1, 1), "SAME")),
-    row("MaxPool of ties", lambda x: onnx("MaxPool", x, kernel_shape=(2,), strides=(2,)), "torch.nn.functional.max_pool1d",
+    row("MaxPool of ties", lambda x: onnx("MaxPool", x, kernel_shape=(2,), strides=(2,)),
+        "torch.nn.functional.max_pool1d",
         [[[1.0, 1.0, 0.0, 2.0, 3.0, 3.0]]], theirs=lambda x: F.max_pool1d(x, 2)),
-    row("MaxPool of overlapping ties", lambda x: onnx("MaxPool", x, kernel_shape=(3,)), "torch.nn.functional.max_pool1d",
+    row("MaxPool of overlapping ties", lambda x: onnx("MaxPool", x, kernel_shape=(3,)),
+        "torch.nn.functional.max_pool1d",
         [[[1.0, 1.0, 1.0, 1.0, 0.0]]], theirs=lambda x: F.max_pool1d(x, 3, 1)),
 ]
 
 
 def resize(title, x, size, mode, theirs, **attributes):
     """Resize to sizes beside torch.nn.functional.interpolate; ONNX Runtime's cubic weights are float32."""
-    return row(f"Resize {title}", lambda x: onnx("Resize", x, None, None, np.array([*x.shape[:2], *size]), mode=mode, **attributes),
+    return row(f"Resize {title}",
+               lambda x: onnx("Resize", x, None, None, np.array([*x.shape[:2], *size]), mode=mode, **attributes),
                "torch.nn.functional.interpolate", normal(*x), theirs=lambda x: F.interpolate(x, size, **theirs),
                rtol=2e-6 if mode == "cubic" else None)
 
@@ -142,11 +154,13 @@ SAMPLING = [
     resize("linear with antialias", (1, 1, 6, 5), (3, 2), "linear", {"mode": "bilinear", "antialias": True},
            antialias=1, exclude_outside=1),
     *(row(f"resize {mode}", lambda x, mode=mode: sg.ops.resize(x, (5, 3), mode), "jax.image.resize", normal(1, 3, 4, 2),
-          theirs=lambda x, mode=mode: jax.image.resize(x, (1, 5, 3, 2), mode, antialias=False)) for mode in ("nearest", "bilinear")),
+          theirs=lambda x, mode=mode: jax.image.resize(x, (1, 5, 3, 2), mode, antialias=False))
+          for mode in ("nearest", "bilinear")),
     *(sampled(mode, padding, aligned) for mode, padding, aligned in [
         ("linear", "zeros", 0), ("linear", "border", 0), ("linear", "reflection", 1), ("linear", "zeros", 1),
         ("nearest", "zeros", 0), ("cubic", "zeros", 0), ("cubic", "border", 1)]),
-    row("AffineGrid", lambda x: onnx("AffineGrid", x, np.array([2, 1, 2, 3])), "torch.nn.functional.affine_grid", normal(2, 2, 3),
+    row("AffineGrid", lambda x: onnx("AffineGrid", x, np.array([2, 1, 2, 3])), "torch.nn.functional.affine_grid",
+        normal(2, 2, 3),
         theirs=lambda x: F.affine_grid(x, [2, 1, 2, 3], align_corners=False)),
     row("DepthToSpace", lambda x: onnx("DepthToSpace", x, blocksize=2, mode="CRD"), "torch.nn.functional.pixel_shuffle",
         normal(1, 8, 2, 1), theirs=lambda x: F.pixel_shuffle(x, 2)),
@@ -161,9 +175,11 @@ def pair(y):
 x, y = normal(2, 4), normal(2, 4, seed=1)
 SPECTRA = [
     *(row(name, lambda x, y, ours=getattr(sg.ops, name): ours((x, y)), f"jax.numpy.fft.{name}", x, y, asks=SECOND,
-          theirs=lambda x, y, name=name: pair(getattr(jnp.fft, name)(x + 1j * y))) for name in ("fft", "fft2", "ifft2")),
+          theirs=lambda x, y, name=name: pair(getattr(jnp.fft, name)(x + 1j * y)))
+          for name in ("fft", "fft2", "ifft2")),
     row("rfft", sg.ops.rfft, "jax.numpy.fft.rfft", normal(2, 5), theirs=lambda x: pair(jnp.fft.rfft(x)), asks=SECOND),
-    row("rfft of other length", lambda x: sg.ops.rfft(x, 6), "jax.numpy.fft.rfft", x, theirs=lambda x: pair(jnp.fft.rfft(x, 6))),
+    row("rfft of other length", lambda x: sg.ops.rfft(x, 6), "jax.numpy.fft.rfft", x,
+        theirs=lambda x: pair(jnp.fft.rfft(x, 6))),
     row("irfft", lambda x, y: sg.ops.irfft((x, y)), "torch.fft.irfft", normal(2, 3), normal(2, 3, seed=1),
         theirs=lambda x, y: torch.fft.irfft(torch.complex(x, y)), asks=SECOND),
     row("stft", lambda x: sg.ops.stft(x, 4, 2, 4), "torch.stft", normal(12),

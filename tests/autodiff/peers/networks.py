@@ -14,30 +14,41 @@ MEAN, VARIANCE = normal(4, seed=4), positive(4, seed=5)
 MASK = np.array([[True, True, False], [True, False, True]])
 
 NORMALISATIONS = [
-    row("layer_normalization", lambda x, w, b: sg.layer_normalization(x, w, b, epsilon=1e-5), "torch.nn.functional.layer_norm",
+    row("layer_normalization", lambda x, w, b: sg.layer_normalization(x, w, b, epsilon=1e-5),
+        "torch.nn.functional.layer_norm",
         normal(3, 4), w, b, theirs=lambda x, w, b: F.layer_norm(x, (4,), w, b), asks=EVERY),
-    row("LayerNormalization of two axes", lambda x, w, b: onnx("LayerNormalization", x, w, b, axis=1), "torch.nn.functional.layer_norm",
+    row("LayerNormalization of two axes", lambda x, w, b: onnx("LayerNormalization", x, w, b, axis=1),
+        "torch.nn.functional.layer_norm",
         x, normal(4, 3), normal(4, 3, seed=1), theirs=lambda x, w, b: F.layer_norm(x, (4, 3), w, b)),
-    row("rms_normalization", lambda x, w: sg.rms_normalization(x, w, epsilon=1e-5), "torch.nn.functional.rms_norm", normal(3, 4), w,
+    row("rms_normalization", lambda x, w: sg.rms_normalization(x, w, epsilon=1e-5), "torch.nn.functional.rms_norm",
+        normal(3, 4), w,
         theirs=lambda x, w: F.rms_norm(x, (4,), w, 1e-5), asks=SECOND),
-    row("BatchNormalization", lambda x, w, b: onnx("BatchNormalization", x, w, b, MEAN, VARIANCE), "torch.nn.functional.batch_norm",
+    row("BatchNormalization", lambda x, w, b: onnx("BatchNormalization", x, w, b, MEAN, VARIANCE),
+        "torch.nn.functional.batch_norm",
         x, w, b, asks=SECOND, theirs=lambda x, w, b: F.batch_norm(x, torch.tensor(MEAN), torch.tensor(VARIANCE), w, b)),
     row("batch_normalization", lambda x, m, v, s, w: sg.batch_normalization(x, m, v, 1, s, w), "jax.nn.standardize",
         x, normal(4, seed=4), positive(4, seed=5), b, w, asks=SECOND, theirs=lambda x, m, v, s, w: jax.nn.standardize(
             x, mean=m[:, None], variance=v[:, None], epsilon=1e-3) * w[:, None] + s[:, None]),
     row("BatchNormalization in training", lambda x, w, b: onnx(
-        "BatchNormalization", x, w, b, np.zeros(4), np.ones(4), training_mode=1, outputs=3)[0], "torch.nn.functional.batch_norm",
+        "BatchNormalization", x, w, b, np.zeros(4), np.ones(4), training_mode=1, outputs=3)[0],
+        "torch.nn.functional.batch_norm",
         x, w, b, theirs=lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), asks=SECOND),
-    row("InstanceNormalization", lambda x, w, b: onnx("InstanceNormalization", x, w, b), "torch.nn.functional.instance_norm",
+    row("InstanceNormalization", lambda x, w, b: onnx("InstanceNormalization", x, w, b),
+        "torch.nn.functional.instance_norm",
         x, w, b, theirs=lambda x, w, b: F.instance_norm(x, weight=w, bias=b), asks=SECOND),
-    row("GroupNormalization", lambda x, w, b: onnx("GroupNormalization", x, w, b, num_groups=2), "torch.nn.functional.group_norm",
+    row("GroupNormalization", lambda x, w, b: onnx("GroupNormalization", x, w, b, num_groups=2),
+        "torch.nn.functional.group_norm",
         x, w, b, theirs=lambda x, w, b: F.group_norm(x, 2, w, b), asks=SECOND),
-    row("LRN", lambda x: onnx("LRN", x, size=3, alpha=0.5, bias=2.0), "torch.nn.functional.local_response_norm", normal(1, 4, 2, 1),
+    row("LRN", lambda x: onnx("LRN", x, size=3, alpha=0.5, bias=2.0), "torch.nn.functional.local_response_norm",
+        normal(1, 4, 2, 1),
         theirs=lambda x: F.local_response_norm(x, 3, 0.5, 0.75, 2.0), dtype="float32"),
-    row("normalize", sg.normalize, "torch.nn.functional.normalize", normal(2, 3), theirs=lambda x: F.normalize(x, dim=-1), asks=SECOND),
-    row("LpNormalization", lambda x: onnx("LpNormalization", x, p=1, axis=0), "torch.nn.functional.normalize", normal(2, 3),
+    row("normalize", sg.normalize, "torch.nn.functional.normalize", normal(2, 3),
+        theirs=lambda x: F.normalize(x, dim=-1), asks=SECOND),
+    row("LpNormalization", lambda x: onnx("LpNormalization", x, p=1, axis=0), "torch.nn.functional.normalize",
+        normal(2, 3),
         theirs=lambda x: F.normalize(x, 1.0, 0)),
-    row("softmax of an axis", lambda x: sg.softmax(x, axis=1), "jax.nn.softmax", x, theirs=lambda x: jax.nn.softmax(x, axis=1),
+    row("softmax of an axis", lambda x: sg.softmax(x, axis=1), "jax.nn.softmax", x,
+        theirs=lambda x: jax.nn.softmax(x, axis=1),
         asks=SECOND),
     row("log_softmax of an axis", lambda x: sg.log_softmax(x, axis=0), "torch.nn.functional.log_softmax", normal(2, 3),
         theirs=lambda x: F.log_softmax(x, 0), asks=EVERY),
@@ -55,16 +66,19 @@ def loss(op, call, reduction, ignored=None, weighted=True):
 
 LOSSES = [
     *(loss("SoftmaxCrossEntropyLoss", "cross_entropy", reduction) for reduction in ("mean", "sum", "none")),
-    loss("SoftmaxCrossEntropyLoss", "cross_entropy", "mean", 2), loss("SoftmaxCrossEntropyLoss", "cross_entropy", "mean", None, False),
+    loss("SoftmaxCrossEntropyLoss", "cross_entropy", "mean", 2),
+    loss("SoftmaxCrossEntropyLoss", "cross_entropy", "mean", None, False),
     *(loss("NegativeLogLikelihoodLoss", "nll_loss", reduction) for reduction in ("mean", "sum", "none")),
     loss("NegativeLogLikelihoodLoss", "nll_loss", "mean", 2),
-    row("mean_squared_error", sg.losses.mean_squared_error, "torch.nn.functional.mse_loss", normal(2, 3), normal(2, 3, seed=1),
+    row("mean_squared_error", sg.losses.mean_squared_error, "torch.nn.functional.mse_loss", normal(2, 3),
+        normal(2, 3, seed=1),
         theirs=lambda x, y: F.mse_loss(x, y, reduction="none").mean(-1), asks=SECOND),
     row("binary cross-entropy of logits", lambda x, y: sg.mean(sg.softplus(x) - x * y),
         "torch.nn.functional.binary_cross_entropy_with_logits", normal(2, 3), positive(2, 3) / 2.1,
         theirs=lambda x, y: F.binary_cross_entropy_with_logits(x, y), asks=EVERY),
     row("Huber's loss", lambda x, y: sg.mean(sg.where(abs(x - y) < 0.7, 0.5 * (x - y) ** 2, 0.7 * (abs(x - y) - 0.35))),
-        "torch.nn.functional.huber_loss", normal(2, 3), normal(2, 3, seed=1), theirs=lambda x, y: F.huber_loss(x, y, delta=0.7)),
+        "torch.nn.functional.huber_loss", normal(2, 3), normal(2, 3, seed=1),
+        theirs=lambda x, y: F.huber_loss(x, y, delta=0.7)),
     row("divergence of Kullback and Leibler", lambda x, y: sg.sum(sg.xlogy(y, y) - y * x), "torch.nn.functional.kl_div",
         normal(2, 3), positive(2, 3), theirs=lambda x, y: F.kl_div(x, y, reduction="sum")),
     row("cosine similarity", lambda x, y: sg.sum(sg.normalize(x) * sg.normalize(y), axis=-1),
@@ -78,14 +92,19 @@ SOFTMAX = 1e-5
 heads = normal(1, 2, 2, 4), normal(1, 2, 3, 4), normal(1, 2, 3, 2)
 alike = normal(1, 3, 2, 2), normal(1, 3, 2, 2, seed=1), normal(1, 3, 2, 2, seed=2)
 ATTENTION = [
-    row("Attention", lambda q, k, v: onnx("Attention", q, k, v), "torch.nn.functional.scaled_dot_product_attention", *heads),
-    row("Attention with a mask", lambda q, k, v: onnx("Attention", q, k, v, MASK), "torch.nn.functional.scaled_dot_product_attention",
+    row("Attention", lambda q, k, v: onnx("Attention", q, k, v), "torch.nn.functional.scaled_dot_product_attention",
+        *heads),
+    row("Attention with a mask", lambda q, k, v: onnx("Attention", q, k, v, MASK),
+        "torch.nn.functional.scaled_dot_product_attention",
         *heads, theirs=lambda q, k, v: F.scaled_dot_product_attention(q, k, v, torch.tensor(MASK))),
-    row("Attention, causal", lambda q, k, v: onnx("Attention", q, k, v, is_causal=1), "torch.nn.functional.scaled_dot_product_attention",
+    row("Attention, causal", lambda q, k, v: onnx("Attention", q, k, v, is_causal=1),
+        "torch.nn.functional.scaled_dot_product_attention",
         *alike, theirs=lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True)),
-    row("dot_product_attention", sg.dot_product_attention, "jax.nn.dot_product_attention", *alike, asks=SECOND, rtol=SOFTMAX),
+    row("dot_product_attention", sg.dot_product_attention, "jax.nn.dot_product_attention", *alike, asks=SECOND,
+        rtol=SOFTMAX),
     row("dot_product_attention, causal", lambda q, k, v: sg.dot_product_attention(q, k, v, is_causal=True),
-        "jax.nn.dot_product_attention", *alike, theirs=lambda q, k, v: jax.nn.dot_product_attention(q, k, v, is_causal=True), rtol=SOFTMAX),
+        "jax.nn.dot_product_attention", *alike,
+        theirs=lambda q, k, v: jax.nn.dot_product_attention(q, k, v, is_causal=True), rtol=SOFTMAX),
 ]
 
 
@@ -123,9 +142,11 @@ def recurrent(op, source, call, order, states, directions=1, **attributes):
 
 
 RECURRENT = [
-    recurrent(op, source, lambda *given, name=name: getattr(torch, name)(*given), order, states, directions, **attributes)
+    recurrent(op, source, lambda *given, name=name: getattr(torch, name)(*given), order, states, directions,
+              **attributes)
     for op, source, name, order, states, attributes in [
-        ("RNN", "torch.rnn_tanh", "rnn_tanh", (0,), 1, {}), ("GRU", "torch.gru", "gru", (1, 0, 2), 1, {"linear_before_reset": 1}),
+        ("RNN", "torch.rnn_tanh", "rnn_tanh", (0,), 1, {}),
+        ("GRU", "torch.gru", "gru", (1, 0, 2), 1, {"linear_before_reset": 1}),
         ("LSTM", "torch.lstm", "lstm", (0, 2, 3, 1), 2, {})]
     for directions in (1, 2)
 ]
@@ -177,7 +198,8 @@ def _attention_by_torch(q, k, v):
 
 
 mlp = perceptron(sg.sigmoid, sg.tanh, sg.log_softmax)
-cnn = pictures(lambda x, w: onnx("Conv", x, w), sg.relu, lambda x: onnx("MaxPool", x, kernel_shape=(2, 2), strides=(2, 2)),
+cnn = pictures(lambda x, w: onnx("Conv", x, w), sg.relu,
+               lambda x: onnx("MaxPool", x, kernel_shape=(2, 2), strides=(2, 2)),
                lambda x: sg.mean(x, (2, 3)), sg.logsumexp)
 transformer = block(lambda x, g, s: sg.layer_normalization(x, g, s, epsilon=1e-5),
                     lambda *qkv: sg.dot_product_attention(*qkv, is_causal=True), sg.gelu, sg.sum)
@@ -186,11 +208,16 @@ NETWORKS = [
         theirs=lambda *xs: perceptron(jax.nn.sigmoid, jnp.tanh, jax.nn.log_softmax)(*xs)),
     row("a network of three layers, torch", mlp, "torch.nn.functional", *MLP, asks=("tape", *SECOND),
         theirs=lambda *xs: perceptron(torch.sigmoid, torch.tanh, lambda y: F.log_softmax(y, -1))(*xs)),
-    row("a convolutional network", cnn, "torch.nn.functional", *CNN, asks=("tape", "vjp", "jvp", "hvp"), theirs=lambda *xs: pictures(
-        F.conv2d, F.relu, lambda x: F.max_pool2d(x, 2), lambda x: x.mean((2, 3)), lambda y: torch.logsumexp(y, (0, 1)))(*xs)),
-    row("a transformer block", transformer, "torch.nn.functional", *BLOCK, asks=("tape", "vjp", "jvp", "hvp", "hessian"),
-        theirs=lambda *xs: block(lambda x, g, s: F.layer_norm(x, (4,), g, s), _attention_by_torch, F.gelu, torch.sum)(*xs)),
-    row("a transformer block, jax", transformer, "jax.nn", *BLOCK, asks=("tape", "vjp", "jvp", "hvp"), theirs=lambda *xs: block(
+    row("a convolutional network", cnn, "torch.nn.functional", *CNN, asks=("tape", "vjp", "jvp", "hvp"),
+        theirs=lambda *xs: pictures(
+        F.conv2d, F.relu, lambda x: F.max_pool2d(x, 2), lambda x: x.mean((2, 3)),
+        lambda y: torch.logsumexp(y, (0, 1)))(*xs)),
+    row("a transformer block", transformer, "torch.nn.functional", *BLOCK,
+        asks=("tape", "vjp", "jvp", "hvp", "hessian"),
+        theirs=lambda *xs: block(lambda x, g, s: F.layer_norm(x, (4,), g, s), _attention_by_torch, F.gelu,
+                                 torch.sum)(*xs)),
+    row("a transformer block, jax", transformer, "jax.nn", *BLOCK, asks=("tape", "vjp", "jvp", "hvp"),
+        theirs=lambda *xs: block(
         _norm_by_jax, lambda *qkv: jax.nn.dot_product_attention(*qkv, is_causal=True),
         lambda x: jax.nn.gelu(x, approximate=False), jnp.sum)(*xs), rtol=SOFTMAX),
 ]
