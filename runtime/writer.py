@@ -36,6 +36,7 @@ class ModelWriter:
         self.opsets = opsets
         self.taken: set[str] = set()
         self.domains: set[str] = {""}
+        self.node_names: set[str] = set()
         self.weights: dict[str, Tensor | Variable] = {}
         self.functions: dict[str, FunctionProto] = {}
         self.calls: dict[Graph, tuple[str, str]] = {}
@@ -119,7 +120,7 @@ class ModelWriter:
                 outer[made] = names[x]
 
     def _node(self, node: Node, names: Names) -> NodeProto:
-        proto = NodeProto(name=node.name, output=["" if x is None else names[x] for x in node.outputs])
+        proto = NodeProto(name=self._node_name(node), output=["" if x is None else names[x] for x in node.outputs])
         if node.body is not None:
             proto.domain, proto.op_type = self._function(node)
             proto.input.extend(names[x] for x in node.operands if x is not None)
@@ -130,6 +131,16 @@ class ModelWriter:
                 proto.attribute.append(self._attribute(node, name, value, names))
         self.domains.add(proto.domain)
         return proto
+
+    def _node_name(self, node: Node) -> str:
+        """The name of a node; of nodes that share one, as copies do, all but the first get a number."""
+        name, number = node.name, 0
+        while name in self.node_names:
+            number += 1
+            name = f"{node.name}_{number}"
+        if name:
+            self.node_names.add(name)
+        return name
 
     def _attribute(self, node: Node, name: str, value: Any, names: Names) -> AttributeProto:
         if isinstance(value, Graph):

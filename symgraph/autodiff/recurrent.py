@@ -14,8 +14,12 @@ from symgraph.core.gradient import NEWEST, Application, GradientRule, gradient_o
 from symgraph.core.tensor import Operand
 from symgraph.ops.recurrent import directions, gru, lstm, rnn
 from symgraph.ops.recurrent_gradient import recurrent_gradient
+from symgraph.ops.sizes import of_rank
 
-INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c")
+INPUTS = {"X": 3, "W": 3, "R": 3, "B": 2, "sequence_lens": 1, "initial_h": 3, "initial_c": 3}
+"""The inputs that the closed form takes, with their ranks, which a file may leave open."""
+
+OUTPUTS = {"dY": 4, "dY_h": 3, "dY_c": 3}
 
 _USUAL = {"RNN": ("tanh",), "GRU": ("sigmoid", "tanh"), "LSTM": ("sigmoid", "tanh", "tanh")}
 
@@ -30,14 +34,15 @@ def _register(kind: str, function: Callable[..., Any]) -> None:
         given: dict[str, Operand] = {name: x for name, x in zip(INPUTS, each.inputs, strict=False) if x is not None}
         y = each.outputs[0]
         given["Y"] = apply_op(each.op, *each.inputs, **each.attributes) if y is None else y
-        given.update((name, dy) for name, dy in zip(("dY", "dY_h", "dY_c"), dys, strict=False) if dy is not None)
+        given.update((name, dy) for name, dy in zip(OUTPUTS, dys, strict=False) if dy is not None)
+        given = {name: of_rank(x, {**INPUTS, **OUTPUTS, "Y": 4}[name]) for name, x in given.items()}
         needed = tuple(name for name, is_wanted in zip(INPUTS, wanted, strict=False) if is_wanted)
         found = apply_composite(
             f"{kind}Grad", recurrent_gradient, *given.values(), kind=kind, names=tuple(given), wanted=needed,
             reversed=directions(each.attributes.get("direction", "forward")),
             is_linear=bool(each.attributes.get("linear_before_reset", 0)))
         results = dict(zip(needed, [found] if len(needed) == 1 else found, strict=True))
-        return tuple(results.get(name) for name in INPUTS[:len(each.inputs)])
+        return tuple(results.get(name) for name, _ in zip(INPUTS, each.inputs, strict=False))
 
 
 def _is_usual(each: Application) -> bool:

@@ -267,9 +267,9 @@ def _gathered_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, 
 def _convolved_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Shape | None:
     """Images and channels; ONNX's inference forgets even the rank where the kernel's size is open."""
     x, w = (x.type for x in inputs[:2])  # type: ignore[union-attr]
-    if not isinstance(x, TensorType) or not isinstance(w, TensorType) or not x.shape or not w.shape:
+    if not isinstance(x, TensorType) or not isinstance(w, TensorType) or not w.shape or x.shape == ():
         return None
-    return (x.shape[0], w.shape[0], *(None,) * (len(x.shape) - 2))
+    return (x.shape[0] if x.shape else None, w.shape[0], *(None,) * (len(w.shape) - 2))
 
 
 def _transposed_dims(inputs: tuple[Operand | None, ...], attributes: Mapping[str, Any]) -> Shape | None:

@@ -21,6 +21,7 @@ from symgraph.ops.sizes import (
     ints,
     larger,
     minus,
+    of_rank,
     plus,
     product,
     quotient,
@@ -65,7 +66,7 @@ def _conv_gradient(dy: Operand, y: Operand, x: Operand, w: Operand, b: Operand |
                    auto_pad: str = "NOTSET", dilations: Numbers | None = None, group: int = 1,
                    kernel_shape: Numbers | None = None, pads: Numbers | None = None, strides: Numbers | None = None,
                    ) -> Gradients:
-    rank = x.ndim - 2
+    x, rank = of_rank(x, w.ndim), w.ndim - 2
     ones = (1,) * rank
     window = Window(strides or ones, dilations or ones, (0,) * 2 * rank, group)
     amounts = _padding(x, w, window, auto_pad, pads or (0,) * 2 * rank)
@@ -85,7 +86,7 @@ def _conv_transpose_gradient(
         output_padding: Numbers | None = None, output_shape: Numbers | None = None, pads: Numbers | None = None,
         strides: Numbers | None = None) -> Gradients:
     """ConvTranspose is the gradient of a Conv of its output, whose pads say what was cut off (below 0: added)."""
-    rank = x.ndim - 2
+    x, rank = of_rank(x, w.ndim), w.ndim - 2
     ones = (1,) * rank
     window = Window(strides or ones, dilations or ones, (0,) * 2 * rank, group)
     amounts = _cut(x, w, window, auto_pad, pads or (0,) * 2 * rank, output_padding or (0,) * rank, output_shape)

@@ -11,7 +11,7 @@ from symgraph.core.errors import DtypeError, ShapeError
 from symgraph.core.inference import known_data
 from symgraph.core.scope import current_trace
 from symgraph.core.tensor import Operand, SymbolicTensor
-from symgraph.core.types import is_integer
+from symgraph.core.types import TensorType, is_integer
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 from symgraph.ops.applying import apply
@@ -31,11 +31,20 @@ def ints(*values: int) -> Tensor:
 
 def dimension(x: Operand, axis: int) -> Size:
     """The size of `x` along `axis`."""
+    if isinstance(x.type, TensorType) and x.type.shape is None:
+        return apply("Gather", apply("Shape", x), np.int64(axis))
     dim = x.shape[axis]
     if isinstance(dim, int):
         return dim
     axis %= x.ndim
     return apply("Squeeze", apply("Shape", x, start=axis, end=axis + 1), ints(0))
+
+
+def of_rank(x: Operand, rank: int) -> Operand:
+    """`x`, whose rank may be unknown, known to have this one."""
+    if not isinstance(x.type, TensorType) or x.type.shape is not None:
+        return x
+    return apply("Reshape", x, apply("Gather", apply("Shape", x), ints(*range(rank))), allowzero=1)
 
 
 def dimensions(x: Operand) -> tuple[Size, ...]:

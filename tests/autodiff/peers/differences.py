@@ -26,7 +26,7 @@ def differs(name: str, ours: Callable[..., Any], source: str, *point: list[float
             theirs: Callable[..., Any] | None = None) -> Difference:
     """A `Difference`; one list of slopes is for the one argument."""
     slopes = slopes if isinstance(slopes, tuple) else (slopes,)
-    return Difference(row(name, ours, source, *point, theirs=theirs), slopes, reason)
+    return Difference(row(name, ours, source, *point, theirs=theirs, asks=("vjp",)), slopes, reason)
 
 
 SIGN = "the sign of 0 is 0, as in PyTorch and NumPy; JAX takes the right-hand slope"

@@ -5,7 +5,7 @@ import numpy as np
 import symgraph as sg
 from tests.autodiff.cases import apart, normal
 from tests.autodiff.peers.libraries import F, jax, jnp, torch
-from tests.autodiff.peers.peer import SECOND, row
+from tests.autodiff.peers.peer import USUAL, row
 
 onnx = sg.ops.onnx
 
@@ -21,7 +21,7 @@ def conv(title, x, w, strides, pads, dilations, group=1):
     return row(f"Conv {title}", lambda x, w, b: onnx(
         "Conv", x, w, b, strides=strides, pads=spread(pads), dilations=dilations, group=group),
         f"torch.nn.functional.conv{rank}d", normal(*x), normal(*w), normal(w[0]),
-        theirs=lambda x, w, b: getattr(F, f"conv{rank}d")(x, w, b, strides, pads, dilations, group), asks=SECOND)
+        theirs=lambda x, w, b: getattr(F, f"conv{rank}d")(x, w, b, strides, pads, dilations, group))
 
 
 def transposed(title, x, w, strides, pads, dilations, more, group=1):
@@ -32,13 +32,13 @@ def transposed(title, x, w, strides, pads, dilations, more, group=1):
         group=group),
         f"torch.nn.functional.conv_transpose{rank}d", normal(*x), normal(*w), normal(w[1] * group),
         theirs=lambda x, w, b: getattr(F, f"conv_transpose{rank}d")(x, w, b, strides, pads, more, group, dilations),
-        asks=("vjp",) if any(more) else SECOND)  # PyTorch has no second derivative of output paddings
+        asks=("vjp", "jvp") if any(more) else USUAL)  # PyTorch has no second derivative of output paddings
 
 
 def channels_last(title, x, w, padding="VALID", strides=(1, 1), dilation=(1, 1), groups=1):
     """`conv` beside lax.conv_general_dilated."""
     return row(f"conv {title}", lambda x, w: sg.conv(x, w, strides, padding.lower(), dilation_rate=dilation),
-               "jax.lax.conv_general_dilated", normal(*x), normal(*w), asks=SECOND,
+               "jax.lax.conv_general_dilated", normal(*x), normal(*w),
                theirs=lambda x, w: jax.lax.conv_general_dilated(
                    x, w, strides, padding, rhs_dilation=dilation, dimension_numbers=("NHWC", "HWIO", "NHWC"),
                    feature_group_count=groups))
@@ -174,14 +174,14 @@ def pair(y):
 
 x, y = normal(2, 4), normal(2, 4, seed=1)
 SPECTRA = [
-    *(row(name, lambda x, y, ours=getattr(sg.ops, name): ours((x, y)), f"jax.numpy.fft.{name}", x, y, asks=SECOND,
+    *(row(name, lambda x, y, name=name: getattr(sg.ops, name)((x, y)), f"jax.numpy.fft.{name}", x, y,
           theirs=lambda x, y, name=name: pair(getattr(jnp.fft, name)(x + 1j * y)))
           for name in ("fft", "fft2", "ifft2")),
-    row("rfft", sg.ops.rfft, "jax.numpy.fft.rfft", normal(2, 5), theirs=lambda x: pair(jnp.fft.rfft(x)), asks=SECOND),
+    row("rfft", sg.ops.rfft, "jax.numpy.fft.rfft", normal(2, 5), theirs=lambda x: pair(jnp.fft.rfft(x))),
     row("rfft of other length", lambda x: sg.ops.rfft(x, 6), "jax.numpy.fft.rfft", x,
         theirs=lambda x: pair(jnp.fft.rfft(x, 6))),
     row("irfft", lambda x, y: sg.ops.irfft((x, y)), "torch.fft.irfft", normal(2, 3), normal(2, 3, seed=1),
-        theirs=lambda x, y: torch.fft.irfft(torch.complex(x, y)), asks=SECOND),
+        theirs=lambda x, y: torch.fft.irfft(torch.complex(x, y))),
     row("stft", lambda x: sg.ops.stft(x, 4, 2, 4), "torch.stft", normal(12),
         theirs=lambda x: pair(torch.stft(x, 4, 2, 4, torch.hann_window(4, dtype=x.dtype), return_complex=True).mT)),
 ]

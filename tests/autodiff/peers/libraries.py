@@ -77,8 +77,10 @@ def _by_jax(peer: Peer, ask: str) -> list[Array]:
         found = [*ys, *changes]
     elif ask == "hvp":
         found = list(jax.jvp(jax.grad(scalar, tuple(range(len(point)))), tuple(point), vectors)[1])
+    elif ask == "jacobian":
+        found = [jax.jacobian(lambda *xs: function(*xs)[0])(*point)]
     else:
-        found = [jax.jacobian(lambda *xs: function(*xs)[0])(*point) if ask == "jacobian" else jax.hessian(scalar)(*point)]
+        found = [jax.hessian(scalar)(*point)]
     return [np.asarray(x) for x in found]
 
 

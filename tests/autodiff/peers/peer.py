@@ -19,8 +19,8 @@ from tests.autodiff.cases import normal
 
 Array = np.ndarray[Any, Any]
 
-SECOND = ("vjp", "hvp")
-EVERY = ("vjp", "jvp", "hvp", "jacobian", "hessian")
+USUAL = ("vjp", "jvp", "hvp")
+EVERY = (*USUAL, "jacobian", "hessian")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Peer:
     source: str
     point: tuple[Array, ...]
     theirs: Callable[..., Any] | None = None
-    asks: tuple[str, ...] = ("vjp",)
+    asks: tuple[str, ...] = USUAL
     dtype: str = "float64"
     rtol: float = 1e-7
 
@@ -47,7 +47,7 @@ class Peer:
 
 
 def row(name: str, ours: Callable[..., Any], source: str, *point: Any, theirs: Callable[..., Any] | None = None,
-        asks: tuple[str, ...] = ("vjp",), dtype: str = "float64", rtol: float | None = None) -> Peer:
+        asks: tuple[str, ...] = USUAL, dtype: str = "float64", rtol: float | None = None) -> Peer:
     """A `Peer` at a point of arrays or lists."""
     rtol = rtol or (1e-7 if dtype == "float64" else 1e-4)
     return Peer(name, ours, source, tuple(np.float64(x) for x in point), theirs, asks, dtype, rtol)
