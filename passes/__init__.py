@@ -23,6 +23,7 @@ from symgraph.passes.fuse_rms_normalization import fuse_rms_normalization
 from symgraph.passes.hoist_invariants import hoist_invariants
 from symgraph.passes.inline_branches import inline_branches
 from symgraph.passes.inline_composites import inline_composites
+from symgraph.passes.join_pads import join_pads
 from symgraph.passes.manager import INFERENCE, ONNXRUNTIME, PORTABLE, TRAINING, optimize
 from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
@@ -82,6 +83,7 @@ __all__ = [
     "hoist_invariants",
     "inline_branches",
     "inline_composites",
+    "join_pads",
     "merge_pads",
     "merge_parallel_matmuls",
     "merge_reshapes",

@@ -24,6 +24,7 @@ from symgraph.passes.fuse_gemm import fuse_gemm
 from symgraph.passes.fuse_rms_normalization import fuse_rms_normalization
 from symgraph.passes.hoist_invariants import hoist_invariants
 from symgraph.passes.inline_branches import inline_branches
+from symgraph.passes.join_pads import join_pads
 from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
 from symgraph.passes.merge_reshapes import merge_reshapes
@@ -51,8 +52,8 @@ from symgraph.runtime.exporter import walk_nodes
 
 TRAINING: tuple[Pass, ...] = (
     remove_identity, remove_casts, fold_constants, inline_branches, simplify_sum_to, fold_shapes, merge_slices,
-    split_slices, merge_pads, merge_reshapes, remove_expands, remove_transposes, bind_constants, hoist_invariants,
-    remove_unused, remove_neutral, share_common_subexpressions, simplify_sums, *SIMPLIFICATIONS)
+    split_slices, merge_pads, join_pads, merge_reshapes, remove_expands, remove_transposes, bind_constants,
+    hoist_invariants, remove_unused, remove_neutral, share_common_subexpressions, simplify_sums, *SIMPLIFICATIONS)
 """For graphs that are trained: weights stay variables."""
 
 INFERENCE: tuple[Pass, ...] = (

@@ -176,3 +176,43 @@ def test_random_paddings_keep_their_results(seed):
         y = onnx(name, y, kernel_shape=[3, 2], ceil_mode=int(rng.integers(2)), **attributes, **counted)
 
     optimized(x, y, merge_pads, fold_pads)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_padded_pieces_that_are_added_are_joined(order):
+    x = symbol((3, 2), name="x")
+    pieces = [pad(x * float(i + 1), 0, 2 * i, 0, 4 - 2 * i) for i in range(3)]
+    y = pieces[order[0]] + pieces[order[1]] + pieces[order[2]]
+
+    assert names(optimized(x, y, passes.join_pads)) == ["Mul", "Mul", "Mul", "Concat"]
+
+
+def test_pieces_in_the_middle_keep_one_pad_and_other_terms_stay():
+    x = symbol((3, 2), name="x")
+    y = pad(x, 1, 0, 7, 0) + pad(x * 2.0, 4, 0, 4, 0) + pad(x, 0, 0, 8, 0)
+
+    assert names(optimized(x, y, passes.join_pads)) == ["Mul", "Pad", "Concat", "Pad", "Add"]
+
+
+@pytest.mark.parametrize("second", [(0, 1, 0, 1), (0, 3, 0, -1), (0, 4, 0, 0)])
+def test_pieces_that_overlap_or_leave_a_gap_stay_sums(second):
+    x = symbol((3, 2), name="x")
+    graph = sg.Graph([x], [pad(x, 0, 0, 0, 4) + pad(pad(x, *second), 0, 0, 0, 6 - 2 - sum(second))])
+
+    assert passes.join_pads(graph) is graph
+
+
+def test_pads_of_something_else_than_zero_stay():
+    x = symbol((3, 2), name="x")
+    graph = sg.Graph([x], [pad(x, 0, 0, 0, 2, filling=np.float32(1)) + pad(x, 0, 2, 0, 0)])
+
+    assert passes.join_pads(graph) is graph
+
+
+def test_the_gradient_of_gates_is_one_concat():
+    x = sg.symbol((None, 8), name="x")
+    a, b, c, d = (x[:, 2 * i:2 * i + 2] for i in range(4))
+    (dx,) = sg.gradients(sg.sum(sg.tanh(a) * sg.tanh(b) * sg.tanh(c) * sg.tanh(d)), [x])
+    graph = passes.optimize(sg.Graph([x], [dx]), passes.TRAINING)
+
+    assert names(graph).count("Concat") == 1 and "Pad" not in names(graph)
