@@ -9,11 +9,13 @@ import platform
 import re
 from pathlib import Path
 
-from benchmarks import eager, files, passes, predict
+from benchmarks import eager, files, gradients, passes, predict, recurrent_gradients
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
-REPORTS = {"eager": eager, "files": files, "passes": passes, "predict": predict}
+REPORTS = {"eager": eager, "files": files, "passes": passes, "predict": predict, "gradients": gradients,
+           "recurrent_gradients": recurrent_gradients}
+"""Those of gradients compare with torch, which must be there."""
 
 
 def main() -> None:

@@ -33,7 +33,8 @@ def recognize_normalization(graph: Graph) -> Graph:
 
     y*w -> LayerNormalization(x, w) and y+b -> LayerNormalization(x, w, b) for such a y;
     x*s + (b - mean*s) -> LayerNormalization(x, w, b), where s = w / sqrt(mean((x - mean)^2) + e).
-    InstanceNormalization where the mean is over all axes after the second. Rounds differently.
+    InstanceNormalization where the mean is over all axes after the second, which are known not to be empty. Rounds
+    differently.
     """
     opset = choose_opsets(graph)[""]
     if opset < 7:
@@ -128,12 +129,15 @@ def _mean_node(moments: Moments) -> tuple[Node, ...]:
 def _parameters(moments: Moments) -> tuple[int, ...] | None:
     """The shape of weight and bias; None where it is not wholly known, or no operator normalises over these axes.
 
-    The last axes are those of layer normalisation; all of four or more but the first two, of instance normalisation.
+    The last axes are those of layer normalisation; all of four or more but the first two, of instance normalisation,
+    where none of them can be 0: ONNX Runtime's kernel would end the process.
     """
     shape = shape_of(moments.x)
     if shape is None or not moments.axes or moments.axes != tuple(range(moments.axes[0], len(shape))):
         return None
     sizes = shape[moments.axes[0]:] if not _is_instance(moments) else (shape[1], *(1 for _ in shape[2:]))
+    if _is_instance(moments) and not all(isinstance(size, int) and size > 0 for size in shape[2:]):
+        return None
     known = tuple(size for size in sizes if isinstance(size, int) and size > 0)
     return known if len(known) == len(sizes) else None
 

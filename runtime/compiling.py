@@ -16,6 +16,7 @@ from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 from symgraph.runtime.exporter import to_model
 from symgraph.runtime.feeds import PACKED, as_ort_value
+from symgraph.runtime.guards import refusal
 from symgraph.runtime.ort import failed_node, failure_reason, is_out_of_memory, onnxruntime
 from symgraph.runtime.tensors import write_tensor
 
@@ -75,6 +76,8 @@ def run_error(graph: Graph, error: Exception) -> SymgraphError:
     node = _find_node(graph, failed_node(error))
     if node is None:
         who, place = f"graph {graph.name!r}", ""
+    elif refusal(node):
+        return RunError(f"{refusal(node)}{describe_place(node.layer, node.source)}")
     else:
         operands = ", ".join(f"{node.op.input_name(i)}: {x.type or '?'}" for i, x in enumerate(node.inputs)
                              if x is not None)

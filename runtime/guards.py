@@ -17,16 +17,15 @@ from symgraph.core.apply import placeholder
 from symgraph.core.errors import UnsupportedOpError
 from symgraph.core.graph import Graph, copy_node
 from symgraph.core.inference import infer_types
-from symgraph.core.op import MICROSOFT, find_op
+from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
-from symgraph.core.types import Shape, TensorType
+from symgraph.core.types import Shape, TensorType, numpy_dtype
 from symgraph.runtime.functions import constant
 
 Outputs = tuple[Operand | None, ...]
 Legalize = Callable[[Graph], Graph]
 
 RECURRENT = frozenset({"LSTM", "GRU"})
-GATES = {"forward": 1, "reverse": 1, "bidirectional": 2}
 _REASONS: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
 
 
@@ -77,10 +76,9 @@ class _Maker:
     def longs(self, *values: int) -> Operand:
         return constant(np.array(values, np.int64))
 
-    def zeros(self, dtype: str, *sizes: Operand) -> SymbolicTensor:
-        return self("Expand", constant(np.zeros((), np.float32)) if dtype == "float32" else self(
-            "CastLike", constant(np.zeros((), np.float32)), constant(np.zeros((), dtype))), self(
-                "Concat", *sizes, axis=0))
+    def zeros(self, like: Operand, *sizes: Operand) -> SymbolicTensor:
+        dtype = like.type.dtype if isinstance(like.type, TensorType) else "float32"
+        return self("Expand", constant(np.zeros((), numpy_dtype(dtype))), self("Concat", *sizes, axis=0))
 
 
 def _guard_recurrent(node: Node, inputs: Outputs, opset: int, legal: Legalize) -> Outputs | None:
@@ -102,7 +100,6 @@ def _guard_recurrent(node: Node, inputs: Outputs, opset: int, legal: Legalize) -
     def nothing(given: Outputs) -> list[Operand]:
         x, recurrence = given[0], given[2]
         assert x is not None and recurrence is not None
-        dtype = x.type.dtype if isinstance(x.type, TensorType) else "float32"
         shape, state = make("Shape", x), make("Shape", recurrence)
         length, batch = (make("Gather", shape, make.longs(i)) for i in (0, 1))
         directions, size = (make("Gather", state, make.longs(i)) for i in (0, 2))
@@ -112,9 +109,9 @@ def _guard_recurrent(node: Node, inputs: Outputs, opset: int, legal: Legalize) -
             if old is None:
                 continue
             if i == 0:
-                results.append(make.zeros(dtype, length, directions, batch, size))
+                results.append(make.zeros(x, length, directions, batch, size))
             else:
-                results.append(make.zeros(dtype, directions, batch, size) if start is None else make("Identity", start))
+                results.append(make.zeros(x, directions, batch, size) if start is None else make("Identity", start))
         return results
 
     return _branch(node, inputs, x, make, nothing, legal)
@@ -165,8 +162,8 @@ def _spread(node: Node, places: Sequence[int], results: Sequence[Operand | None]
     return tuple(found)
 
 
-_ATTENTION = {("Attention", ""): (4, (1,), (0, 0, -1, 0)), ("MultiHeadAttention", MICROSOFT): (3, (2,), (0, -1, 0)),
-              ("GroupQueryAttention", MICROSOFT): (3, (0, 2), (0, -1, 0))}
+_ATTENTION = {("Attention", ""): (4, (1,), (0, 0, -1, 0)), ("MultiHeadAttention", "com.microsoft"): (3, (2,), (0, -1, 0)),
+              ("GroupQueryAttention", "com.microsoft"): (3, (0, 2), (0, -1, 0))}
 """Operator -> the rank of its queries, the axes that must not be empty, and a shape to which empty ones do not go."""
 
 
@@ -178,6 +175,7 @@ def _check_attention(node: Node, inputs: Outputs, opset: int) -> Outputs | None:
         return None
     make = _Maker(node, opset)
     checked = make("Reshape", query, make.longs(*target))
+    assert checked.node is not None
     _REASONS[checked.node] = f"{node.op}: its queries are empty, for which ONNX Runtime would end the process"
     return copy_node(node, (checked, *inputs[1:])).outputs
 

@@ -19,6 +19,7 @@ from symgraph.core.types import ELEM_TYPES, TensorType
 from symgraph.core.value import Tensor, convert_array
 from symgraph.ops.einsum import einsum
 from symgraph.runtime.functions import constant, expand_function
+from symgraph.runtime.guards import guard_empty
 from symgraph.runtime.kernels import DTYPES, has_kernel, tensor_name, type_name
 from symgraph.runtime.opsets import choose_opsets
 from symgraph.runtime.ort import CPU
@@ -54,7 +55,8 @@ def legalize(graph: Graph, providers: tuple[str, ...] = (CPU,), opsets: Mapping[
     """The same function in operators that `providers` and the CPU have kernels for, as far as they go.
 
     Composite ops become their bodies. A dtype without a kernel is cast to a wider one and back. Integer
-    division is kept from INT_MIN / -1, which would kill the process. Nothing to do: the same graph.
+    division is kept from INT_MIN / -1, and empty tensors from kernels that they would kill the process in. Nothing to
+    do: the same graph.
     """
     legalizer = _Legalizer(choose_opsets(graph) if opsets is None else opsets, providers)
     return legalizer.graph(graph)
@@ -115,9 +117,10 @@ def _is_runnable(op: Op, node: Node, providers: tuple[str, ...]) -> bool:
 
 
 class _Legalizer:
-    def __init__(self, opsets: Mapping[str, int], providers: tuple[str, ...]) -> None:
+    def __init__(self, opsets: Mapping[str, int], providers: tuple[str, ...], *, guards: bool = True) -> None:
         self.opsets = opsets
         self.providers = providers
+        self.guards = guards
 
     def graph(self, graph: Graph) -> Graph:
         return graph.rewrite(self.node)
@@ -135,11 +138,17 @@ class _Legalizer:
             guarded = self.guard(node, inputs)
             if guarded is not None:
                 return guarded
+        if self.guards and (safe := guard_empty(node, inputs, self.opsets.get("", op.version), self.unguarded)):
+            return safe
         if op.name == "Einsum" and not op.domain and _may_be_empty(inputs):
             return (einsum(node.attributes["equation"], *inputs),)
         if has_kernel(op, _types(inputs), _types(node.outputs), self.providers):
             return None
         return self.widen(op, node, inputs) or self.expand(op, node, inputs)
+
+    def unguarded(self, graph: Graph) -> Graph:
+        """A graph whose operators are guarded from outside."""
+        return _Legalizer(self.opsets, self.providers, guards=False).graph(graph)
 
     def inline(self, body: Graph, operands: Outputs) -> Outputs:
         """Put the body of a composite op in its place."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from run import as_array
 
 import symgraph as sg
 
@@ -21,7 +22,7 @@ ACTIVATIONS = (
 def export(folder, name, model, arrays):
     expected = model.execute(arrays if len(arrays) > 1 else arrays[0])
     stored = {f"in{i}": x for i, x in enumerate(arrays)}
-    stored |= {f"out{i}": np.asarray(x) for i, x in enumerate(expected if isinstance(expected, list) else [expected])}
+    stored |= {f"out{i}": as_array(x) for i, x in enumerate(expected if isinstance(expected, list) else [expected])}
     np.savez(folder / f"{name}.npz", **stored)
     model.export(folder / f"{name}.optimised.onnx")
     model.export(folder / f"{name}.plain.onnx", optimize=False)

@@ -30,7 +30,7 @@ def differs(name: str, ours: Callable[..., Any], source: str, *point: list[float
 
 
 SIGN = "the sign of 0 is 0, as in PyTorch and NumPy; JAX takes the right-hand slope"
-CLIP = "it is ONNX's Clip, which passes at its bounds as torch.clamp does; the peers stop there"
+CLIP = "it is ONNX's Clip, which passes at its bounds as torch.clamp does"
 HALVES = "bounds and ties of max and min share equally, as in JAX; PyTorch passes all at a bound"
 ORIGIN = "no NaN at the origin, where the slope is 0 as in PyTorch's norm"
 INFINITE = "no NaN: what is infinitely far has no weight, equal infinities share"
@@ -42,17 +42,14 @@ DIFFERENCES = [
             reason="at 0 the slope below, as relu has 0 there and PyTorch says too; JAX takes the one above"),
     differs("relu6 at its bounds", sg.relu6, "jax.nn.relu6", [0.0, 6.0], slopes=[1.0, 1.0], reason=CLIP),
     differs("hard_sigmoid at its bounds", sg.hard_sigmoid, "torch.nn.functional.hardsigmoid", [-3.0, 3.0],
-            slopes=[1 / 6, 1 / 6],
-            reason=CLIP),
+            slopes=[1 / 6, 1 / 6], reason=CLIP),
     differs("hard_silu at its bounds", sg.hard_silu, "jax.nn.hard_silu", [-3.0, 3.0], slopes=[-0.5, 1.5], reason=CLIP),
     differs("hard_tanh at its bounds, torch", sg.hard_tanh, "torch.nn.functional.hardtanh", [-1.0, 1.0],
-            slopes=[1.0, 1.0],
-            reason="as in JAX; " + CLIP),
+            slopes=[1.0, 1.0], reason="as in JAX; " + CLIP),
     differs("clip at its bounds, torch", lambda x: sg.clip(x, 0.0, 1.0), "torch.clamp", [0.0, 1.0], slopes=[0.5, 0.5],
             theirs=lambda x: torch.clamp(x, 0.0, 1.0), reason=HALVES),
     differs("Clip at its bounds, jax", lambda x: sg.ops.onnx("Clip", x, np.float64(0), np.float64(1)), "jax.numpy.clip",
-            [0.0, 1.0],
-            slopes=[1.0, 1.0], theirs=lambda x: jnp.clip(x, 0.0, 1.0), reason="as in PyTorch; " + CLIP),
+            [0.0, 1.0], slopes=[1.0, 1.0], theirs=lambda x: jnp.clip(x, 0.0, 1.0), reason=CLIP),
     differs("sparse_sigmoid at its bounds", sg.sparse_sigmoid, "jax.nn.sparse_sigmoid", [-1.0, 1.0], slopes=[0.5, 0.5],
             reason=CLIP),
     differs("fmax of a tie", sg.fmax, "jax.numpy.fmax", [1.0], [1.0], slopes=([0.5], [0.5]),
@@ -61,8 +58,7 @@ DIFFERENCES = [
             slopes=[0.5, 0.5],
             reason="ties share equally as in jax.numpy.max and torch.amax; torch.max along a dimension picks one"),
     differs("maximum beside NaN", sg.maximum, "torch.maximum", [np.nan, 1.0], [1.0, np.nan],
-            slopes=([0.0, 0.0], [0.0, 0.0]),
-            reason="a NaN is no extremum of either, as in JAX"),
+            slopes=([0.0, 0.0], [0.0, 0.0]), reason="a NaN is no extremum of either, as in JAX"),
     differs("arctan2 at the origin", sg.arctan2, "jax.numpy.arctan2", [0.0], [0.0], slopes=([0.0], [0.0]),
             reason=ORIGIN),
     differs("hypot at the origin", sg.hypot, "torch.hypot", [0.0], [0.0], slopes=([0.0], [0.0]), reason=ORIGIN),
@@ -78,8 +74,7 @@ DIFFERENCES = [
     differs("nanmean of NaN alone", sg.nanmean, "torch.nanmean", [np.nan, np.nan], slopes=[0.0, 0.0],
             reason="as in JAX: what is left out has no slope"),
     differs("det of a singular matrix", lambda x: sg.ops.det(x.reshape((2, 2))), "torch.linalg.det",
-            [1.0, 2.0, 2.0, 4.0],
-            slopes=[4.0, -2.0, -2.0, 1.0], theirs=lambda x: torch.linalg.det(x.reshape(2, 2)),
+            [1.0, 2.0, 2.0, 4.0], slopes=[4.0, -2.0, -2.0, 1.0], theirs=lambda x: torch.linalg.det(x.reshape(2, 2)),
             reason="the determinant is smooth everywhere: its slopes are the cofactors, as JAX says; PyTorch says 0"),
 ]
 

@@ -26,8 +26,7 @@ def put(reduction):
     places = PAIRS if reduction == "add" else PAIRS[:2]
     method = {"mul": "multiply", None: "set"}.get(reduction, reduction)
     return row(f"scatter_update {reduction}", lambda x, u: sg.ops.scatter_update(x, places, u, reduction),
-               "jax.numpy.ndarray.at",
-               x, normal(len(places)),
+               "jax.numpy.ndarray.at", x, normal(len(places)),
                theirs=lambda x, u: getattr(x.at[tuple(places.T)], method)(u, unique_indices=reduction == "mul"))
 
 

@@ -209,17 +209,14 @@ NETWORKS = [
     row("a network of three layers, torch", mlp, "torch.nn.functional", *MLP, asks=("tape", *USUAL),
         theirs=lambda *xs: perceptron(torch.sigmoid, torch.tanh, lambda y: F.log_softmax(y, -1))(*xs)),
     row("a convolutional network", cnn, "torch.nn.functional", *CNN, asks=("tape", *USUAL),
-        theirs=lambda *xs: pictures(
-        F.conv2d, F.relu, lambda x: F.max_pool2d(x, 2), lambda x: x.mean((2, 3)),
-        lambda y: torch.logsumexp(y, (0, 1)))(*xs)),
-    row("a transformer block", transformer, "torch.nn.functional", *BLOCK,
-        asks=("tape", *USUAL, "hessian"),
+        theirs=lambda *xs: pictures(F.conv2d, F.relu, lambda x: F.max_pool2d(x, 2), lambda x: x.mean((2, 3)),
+                                    lambda y: torch.logsumexp(y, (0, 1)))(*xs)),
+    row("a transformer block", transformer, "torch.nn.functional", *BLOCK, asks=("tape", *USUAL, "hessian"),
         theirs=lambda *xs: block(lambda x, g, s: F.layer_norm(x, (4,), g, s), _attention_by_torch, F.gelu,
                                  torch.sum)(*xs)),
     row("a transformer block, jax", transformer, "jax.nn", *BLOCK, asks=("tape", *USUAL),
-        theirs=lambda *xs: block(
-        _norm_by_jax, lambda *qkv: jax.nn.dot_product_attention(*qkv, is_causal=True),
-        lambda x: jax.nn.gelu(x, approximate=False), jnp.sum)(*xs), rtol=SOFTMAX),
+        theirs=lambda *xs: block(_norm_by_jax, lambda *qkv: jax.nn.dot_product_attention(*qkv, is_causal=True),
+                                 lambda x: jax.nn.gelu(x, approximate=False), jnp.sum)(*xs), rtol=SOFTMAX),
 ]
 
 PEERS = NORMALISATIONS + LOSSES + ATTENTION + RECURRENT + NETWORKS

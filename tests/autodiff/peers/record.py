@@ -1,4 +1,7 @@
-"""Writes what JAX and PyTorch say about every row to recorded.npz: `python -m tests.autodiff.peers.record`."""
+"""Writes what JAX and PyTorch say about every row to recorded.npz, with their versions.
+
+`python -m tests.autodiff.peers.record`, in an environment that has them; after a row is new or changed.
+"""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import numpy as np
 from tests.autodiff.peers.differences import DIFFERENCES
 from tests.autodiff.peers.peer import Array, Peer
 
-RECORDED = Path(__file__).with_name("recorded.npz")
 __all__ = ["COMPARISONS", "DIFFERENCES", "PEERS", "RECORDED", "recorded"]
 
+RECORDED = Path(__file__).with_name("recorded.npz")
 FAMILIES = ("elementwise", "arrays", "indexing", "images", "networks")
 PEERS: tuple[Peer, ...] = tuple(
     peer for family in FAMILIES for peer in import_module(f"tests.autodiff.peers.{family}").PEERS)
