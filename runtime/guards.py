@@ -147,7 +147,9 @@ def _branch(node: Node, inputs: Outputs, x: Operand, make: _Maker, nothing: Call
             y for y in copy_node(node, given).outputs if y is not None]
         body = Graph([], results, captures=inner.values(), name="empty" if is_empty else "filled")
         branches.append(legal(body))
-    is_empty_now = make("Equal", make("Size", x), constant(np.zeros((), np.int64)))
+    is_float = isinstance(x.type, TensorType) and x.type.dtype == "float32"  # no kernel of Size for all others
+    size = make("Size", x) if is_float else make("ReduceProd", make("Shape", x), keepdims=0)
+    is_empty_now = make("Equal", size, constant(np.zeros((), np.int64)))
     types = tuple(y.type for y in node.outputs if y is not None)
     made = Node(find_op("If", "", make.opset), (is_empty_now,), {
         "then_branch": branches[0], "else_branch": branches[1]}, types, captures=captured, layer=node.layer,
@@ -162,8 +164,9 @@ def _spread(node: Node, places: Sequence[int], results: Sequence[Operand | None]
     return tuple(found)
 
 
-_ATTENTION = {("Attention", ""): (4, (1,), (0, 0, -1, 0)), ("MultiHeadAttention", "com.microsoft"): (3, (2,), (0, -1, 0)),
-              ("GroupQueryAttention", "com.microsoft"): (3, (0, 2), (0, -1, 0))}
+_ATTENTION = {
+    ("Attention", ""): (4, (1,), (0, 0, -1, 0)), ("MultiHeadAttention", "com.microsoft"): (3, (2,), (0, -1, 0)),
+    ("GroupQueryAttention", "com.microsoft"): (3, (0, 2), (0, -1, 0))}
 """Operator -> the rank of its queries, the axes that must not be empty, and a shape to which empty ones do not go."""
 
 

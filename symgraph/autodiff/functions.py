@@ -260,6 +260,9 @@ def hessian(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _alike(who: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
     """Points and vectors as operands of equal types."""
+    for given_as, what in ((primals, "primals"), (tangents, "tangents")):
+        if not isinstance(given_as, list | tuple):
+            raise GradientError(f"{who}: {what} are a list or tuple with one tensor an argument, got {given_as!r}")
     points = map_structure(as_operand, list(primals))
     leaves, given = flatten(points), flatten(list(tangents))
     if len(leaves) != len(given):

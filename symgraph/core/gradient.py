@@ -77,18 +77,29 @@ def gradient_of(*names: str, domain: str = "", first: int = 1, last: int = NEWES
                 every_output: bool = False, whole: bool = False) -> Callable[[F], F]:
     """Register the gradient rule of the ops called `names`, in their versions `first` to `last`.
 
-    A rule is plain calculus: no shape repair, no reading of values. Attributes left out take the rule's own
-    defaults, which are ONNX's. An entry of what it returns may be a function without arguments, which is
-    called only where that gradient is wanted.
+    `rule(dy, y, *inputs, **attributes)` returns one gradient an input, None for none; `GradientRule` tells of other
+    forms. It is plain calculus made of ops: no shape repair, no reading of values. Attributes left out take the rule's
+    own defaults, which are ONNX's. An entry of what it returns may be a function without arguments, which is called
+    only where that gradient is wanted. A rule registered later takes the place of an earlier one:
+
+        @sg.gradient_of("Round")
+        def straight(dy, y, x):
+            return dy
     """
 
     def register(function: F) -> F:
         rule = GradientRule(function, first, last, broadcasts, every_output, whole)
-        for name in names:
-            _RULES.setdefault((domain, name), []).append(rule)
+        _register(rule, names, domain)
         return function
 
     return register
+
+
+def _register(rule: GradientRule, names: tuple[str, ...], domain: str) -> None:
+    """The last rule registered counts, also over a reason to have none."""
+    for name in names:
+        _RULES.setdefault((domain, name), []).insert(0, rule)
+        _WITHOUT.pop((domain, name), None)
 
 
 def expansion_of(*names: str, domain: str = "", first: int = 1, last: int = NEWEST) -> Callable[[F], F]:
@@ -99,8 +110,7 @@ def expansion_of(*names: str, domain: str = "", first: int = 1, last: int = NEWE
 
     def register(function: F) -> F:
         rule = GradientRule(function, first, last, expands=True)
-        for name in names:
-            _RULES.setdefault((domain, name), []).append(rule)
+        _register(rule, names, domain)
         return function
 
     return register

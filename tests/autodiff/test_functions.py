@@ -277,3 +277,22 @@ def test_stop_gradient_cuts_lists_and_symbols() -> None:
 
     assert sg.gradients(a + b, [x]) == [None]
     assert run([x], [a, b], np.float32(3))[1] == 6.0
+
+
+def test_primals_and_tangents_come_in_tuples() -> None:
+    with pytest.raises(GradientError, match="primals are a list or tuple"):
+        sg.jvp(norm4, POINT, POINT)
+
+
+def test_a_rule_of_the_users_takes_the_place_of_ours(monkeypatch) -> None:
+    from symgraph.core import gradient
+
+    monkeypatch.setattr(gradient, "_RULES", {name: list(rules) for name, rules in gradient._RULES.items()})
+    monkeypatch.setattr(gradient, "_WITHOUT", dict(gradient._WITHOUT))
+
+    @sg.gradient_of("Round", "Relu")
+    def straight(dy, y, x):
+        return dy * 10.0
+
+    assert float(sg.grad(sg.round)(1.3)) == 10.0
+    assert float(sg.grad(sg.relu)(-1.0)) == 10.0

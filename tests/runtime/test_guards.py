@@ -52,6 +52,8 @@ for optimize in (False, True):
         for state in states[:1]:
             assert state.shape == (directions, batch, 3)
             assert length or kind == "RNN" or (state == 0.5).all()
+        if dtype != "float32":
+            continue  # where there is no kernel, eager mode runs the reference
         y, state = apply_op(kind, feeds["x"], w, r, outputs=2, **given)
         assert y.shape == (length, directions, batch, 3) and state.shape == (directions, batch, 3)
         assert length or not state.numpy().any()
