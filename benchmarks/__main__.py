@@ -9,11 +9,11 @@ import platform
 import re
 from pathlib import Path
 
-from benchmarks import eager, files, gradients, passes, predict, recurrent_gradients
+from benchmarks import eager, files, fuzz, gradients, passes, predict, recurrent_gradients
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
-REPORTS = {"eager": eager, "files": files, "passes": passes, "predict": predict, "gradients": gradients,
+REPORTS = {"eager": eager, "files": files, "passes": passes, "fuzz": fuzz, "predict": predict, "gradients": gradients,
            "recurrent_gradients": recurrent_gradients}
 """Those of gradients compare with torch, which must be there."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from symgraph.core.graph import Graph, node_graphs
+from symgraph.core.op import Captured
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
@@ -22,6 +23,7 @@ class Attempt:
     name: str
     found: int
     reason: str
+    size: int
 
     @property
     def has_matched(self) -> bool:
@@ -35,7 +37,7 @@ class Explanation:
 
     rule: str
     operator: str
-    size: int
+    size: str
     nodes: int
     attempts: tuple[Attempt, ...]
     shown: int
@@ -53,13 +55,13 @@ class Explanation:
         if not self.operator:
             yield f"rule {self.rule!r} matches none of {self.nodes} nodes: {self.hint}"
             return
-        counted = "one operator," if self.size == 1 else f"{self.size} operators that end in"
+        counted = "one operator," if self.size == "1" else f"{self.size} operators that end in"
         hint = f"; {self.hint}" if self.hint else ""
         yield (f"rule {self.rule!r} looks for {counted} {self.operator}; "
                f"of {self.nodes} nodes {len(self.attempts)} are {self.operator}, {len(self.matches)} match{hint}")
         for x in self.attempts[:self.shown]:
             place = f"  %{x.name} = {x.node.describe()}"
-            yield f"{place}: matches" if x.has_matched else f"{place}: {x.found} of {self.size}, then {x.reason}"
+            yield f"{place}: matches" if x.has_matched else f"{place}: {x.found} of {x.size}, then {x.reason}"
         if len(self.attempts) > self.shown:
             yield f"  and {len(self.attempts) - self.shown} more that came less far"
 
@@ -81,14 +83,16 @@ def explain(rule: Rule, graph: Graph, limit: int = 10) -> Explanation:
     patterns = list(dict.fromkeys(x for part in parts for x in rule.patterns.of(part)))
     nodes = sum(len(part.nodes) for part in parts)
     if not patterns:
-        return Explanation(rule.__name__, "", 0, nodes, (), limit, f"its ops fit no types in the graph: "
+        return Explanation(rule.__name__, "", "0", nodes, (), limit, f"its ops fit no types in the graph: "
                            f"{rule.patterns.misfit}")
-    wanted = {str(node.op) for node in patterns[0].graph.nodes}
-    missing = sorted(wanted - {str(node.op) for part in parts for node in part.nodes})
+    firsts = [found[0] for each in rule.patterns.each if (found := [x for part in parts for x in each.of(part)])]
+    present = {str(node.op) for part in parts for node in part.nodes}
+    missing = min((sorted({str(node.op) for node in x.graph.nodes} - present) for x in firsts), key=len)
     hint = f"the graph has none of {', '.join(missing)}" if len(missing) > 1 else (
         f"the graph has no {missing[0]}" if missing else "")
-    return Explanation(rule.__name__, str(patterns[0].root.op), len(patterns[0].graph.nodes), nodes, tuple(attempts),
-                       limit, hint)
+    operators = " or ".join(dict.fromkeys(str(x.root.op) for x in firsts))
+    sizes = " or ".join(map(str, dict.fromkeys(len(x.graph.nodes) for x in firsts)))
+    return Explanation(rule.__name__, operators, sizes, nodes, tuple(attempts), limit, hint)
 
 
 def _graphs(graph: Graph) -> Iterator[Graph]:
@@ -121,7 +125,7 @@ def _attempts(rule: Rule, graph: Graph) -> Iterator[Attempt]:
             continue
         name = graph.names[next(x for x in node.outputs if x is not None)]
         if node in matches:
-            yield Attempt(node, name, len(matches[node].inside), "")
+            yield Attempt(node, name, len(matches[node].inside), "", len(matches[node].pattern.graph.nodes))
             continue
         journal = _Journal(graph)
         for pattern in tried:
@@ -130,7 +134,7 @@ def _attempts(rule: Rule, graph: Graph) -> Iterator[Attempt]:
                 reason = _objection(Found(pattern, match), readers, taken, graph) if pattern.takes(match) else (
                     _misfit(pattern, match, graph))
                 journal.keep(len(pattern.graph.nodes), reason or refusals.get(node, ""))
-        yield Attempt(node, name, journal.found, journal.reason)
+        yield Attempt(node, name, journal.found, journal.reason, journal.size)
 
 
 def _objection(found: Found, readers: Mapping[Operand, list[Node | None]], taken: set[Node], graph: Graph) -> str:
@@ -150,8 +154,9 @@ def _misfit(pattern: Pattern, match: Match, graph: Graph) -> str:
 
 
 def _arguments(rule: Rule, found: Found, graph: Graph) -> str:
-    return ", ".join(f"{name} = {_name(x, graph)}: {x.type}"
-                     for name, x in zip(rule.patterns.arguments, found.arguments, strict=True))
+    operands = (f"{name} = {_name(x, graph)}: {x.type}"
+                for name, x in zip(rule.patterns.arguments, found.arguments, strict=True))
+    return ", ".join((*operands, *(f"{name} = {value!r}" for name, value in found.attributes.items())))
 
 
 def _name(x: Operand, graph: Graph) -> str:
@@ -164,7 +169,7 @@ class _Journal:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.pattern: Pattern | None = None
-        self.found, self.reason = -1, ""
+        self.found, self.reason, self.size = -1, "", 0
 
     def note(self, known: Match, pattern: Node | Operand | None, found: Node | Operand | None, reason: str) -> None:
         nodes = {x.node for x in known if isinstance(x, SymbolicTensor) and x.node is not None}
@@ -174,13 +179,14 @@ class _Journal:
     def keep(self, found: int, reason: str) -> None:
         if found > self.found:
             self.found, self.reason = found, reason
+            self.size = 0 if self.pattern is None else len(self.pattern.graph.nodes)
 
     def _sentence(self, known: Match, pattern: Node | Operand | None, found: Node | Operand | None, reason: str) -> str:
         if isinstance(pattern, Node) and isinstance(found, Node) and reason != "operator":
             if reason == "axes":
                 has, wanted = (_axes(x, pattern) for x in (found, pattern))
             elif reason == "attributes":
-                has, wanted = _attributes(found, pattern)
+                has, wanted = _attributes(found, pattern, known)
             else:
                 has, wanted = (", ".join(x.op.input_name(i) for i, y in enumerate(x.inputs) if y is not None)
                                for x in (found, pattern))
@@ -247,13 +253,16 @@ def _place(node: Node, graph: Graph) -> str:
     return f"%{name} = {node.describe()}"
 
 
-def _attributes(node: Node, pattern: Node) -> tuple[str, str]:
-    """The attributes in which a node differs from a pattern, as either has them."""
+def _attributes(node: Node, pattern: Node, known: Match) -> tuple[str, str]:
+    """The attributes in which a node differs from a pattern, as either has them; those captured before as they were."""
     rank = rank_of_axes(node)
     seen = seen_as(node, pattern.op)
     given = node.attributes if seen is None else seen[1]
     means, wanted = meaning(pattern.op, given, rank), meaning(pattern.op, pattern.attributes, rank)
-    names = sorted(name for name in {*means, *wanted} if means.get(name) != wanted.get(name))
+    said_before = {name: known[x] for name, x in pattern.attributes.items() if isinstance(x, Captured) and x in known}
+    wanted.update(said_before)
+    is_any = {name for name, x in pattern.attributes.items() if isinstance(x, Captured) and x not in known}
+    names = sorted(name for name in {*means, *wanted} - is_any if means.get(name) != wanted.get(name))
     a, b = (", ".join(f"{n}={said.get(n, meant[n])!r}" if n in meant else f"no {n}" for n in names)
-            for meant, said in ((means, given), (wanted, pattern.attributes)))
+            for meant, said in ((means, given), (wanted, {**pattern.attributes, **said_before})))
     return a, b

@@ -14,7 +14,7 @@ from symgraph.core.apply import placeholder
 from symgraph.core.errors import GraphError, OpError, ShapeError
 from symgraph.core.graph import Graph
 from symgraph.core.inference import freeze, freeze_attributes
-from symgraph.core.op import Op, find_op
+from symgraph.core.op import Captured, Op, find_op
 from symgraph.core.scope import tracing
 from symgraph.core.structure import flatten
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
@@ -25,8 +25,11 @@ from symgraph.passes.traits import COMMUTATIVE
 from symgraph.runtime.adapters import MOVED, UP, step
 from symgraph.runtime.versions import Call, Stuck, attribute_defaults
 
-Match = Mapping[Operand, Operand]
-"""What each symbol of a pattern stands for."""
+Symbol = Operand | Captured
+"""What a pattern leaves open: operands, and attributes."""
+
+Match = Mapping[Symbol, Any]
+"""What each symbol of a pattern stands for: an operand, or the value of an attribute."""
 
 Note = Callable[[Match, Node | Operand | None, Node | Operand | None, str], None]
 """Told where a match stops: what was known by then, the part of the pattern, what stands there, and why."""
@@ -64,6 +67,11 @@ class Pattern:
         """What the arguments stand for in a match."""
         return tuple(match[x] for x in self.graph.inputs)
 
+    @staticmethod
+    def attributes(match: Match) -> dict[str, Any]:
+        """The values of the attributes that a match captured."""
+        return {symbol.name: value for symbol, value in match.items() if isinstance(symbol, Captured)}
+
     def takes(self, match: Match) -> bool:
         """Whether a match is whole, and its arguments have types that the pattern was made for."""
         if any(x not in match for x in (*self.graph.inputs, *self.graph.outputs)):
@@ -76,8 +84,9 @@ class Pattern:
 class Patterns:
     """The graphs that `before` makes: one of symbols without types, and where its ops ask for types, one for each."""
 
-    def __init__(self, before: Callable[..., Any], arguments: tuple[str, ...], name: str) -> None:
-        self.before, self.arguments, self.name = before, arguments, name
+    def __init__(self, before: Callable[..., Any], arguments: tuple[str, ...], attributes: tuple[str, ...], name: str,
+                 ) -> None:
+        self.before, self.arguments, self.attributes, self.name = before, arguments, attributes, name
         self.misfit = ""
         self._traced: dict[Signature, Pattern | None] = {}
         try:
@@ -137,8 +146,15 @@ class Patterns:
 
     def _trace(self, signature: Signature) -> Pattern:
         symbols = [placeholder(t, name) for t, name in zip(signature, self.arguments, strict=True)]
-        with tracing():
-            results = flatten(self.before(*symbols))
+        captured = {name: Captured(name) for name in self.attributes}
+        try:
+            with tracing():
+                results = flatten(self.before(*symbols, **captured))
+        except (TypeError, AttributeError) as error:
+            if not captured:
+                raise
+            raise PassError(f"rule {self.name!r}: before must hand {', '.join(captured)} to an operator as it is, such "
+                            f"as ops.onnx(…, {next(iter(captured))}=…): {error}") from error
         if not results or any(not isinstance(x, SymbolicTensor) for x in results):
             raise PassError(f"rule {self.name!r}: before must return what ops make of its arguments, got {results}")
         graph = Graph(symbols, results, name=self.name)
@@ -152,6 +168,8 @@ class Patterns:
                                 "of all that gives the others")
         unused = [name for x, name in zip(symbols, self.arguments, strict=True)
                   if not any(x is y for node in reached for y in node.operands)]
+        used = {value for node in reached for value in node.attributes.values() if isinstance(value, Captured)}
+        unused += [name for name, symbol in captured.items() if symbol not in used]
         if unused:
             raise PassError(f"rule {self.name!r}: before does not use {', '.join(unused)}")
         return Pattern(graph, _structure(graph))
@@ -190,7 +208,7 @@ def _structure(graph: Graph) -> object:
         (node.op, tuple(map(place, node.operands)), freeze_attributes(node.attributes)) for node in graph.nodes))
 
 
-def match_node(pattern: Node, node: Node, known: Match, note: Note = unheard) -> Iterator[dict[Operand, Operand]]:
+def match_node(pattern: Node, node: Node, known: Match, note: Note = unheard) -> Iterator[dict[Symbol, Any]]:
     """The ways in which `node` looks like `pattern`, given what its symbols stand for already."""
     seen = seen_as(node, pattern.op)
     if seen is None:
@@ -199,11 +217,10 @@ def match_node(pattern: Node, node: Node, known: Match, note: Note = unheard) ->
     wanted = _given(pattern.inputs)
     if len(wanted) != len(found):
         return note(known, pattern, node, "number of inputs")
-    rank = rank_of_axes(node)
-    is_said = bool(pattern.attributes or attributes)
-    if is_said and meaning(pattern.op, pattern.attributes, rank) != meaning(pattern.op, attributes, rank):
+    captured = _capture(pattern, attributes, rank_of_axes(node), known)
+    if captured is None:
         return note(known, pattern, node, "attributes")
-    outputs = dict(known)
+    outputs = {**known, **captured}
     for symbol, value in zip(pattern.outputs, node.outputs, strict=False):
         if symbol is not None and value is not None:
             outputs[symbol] = value
@@ -218,8 +235,28 @@ def match_node(pattern: Node, node: Node, known: Match, note: Note = unheard) ->
         yield from _match_inputs(parts, outputs, note)
 
 
+def _capture(pattern: Node, attributes: Mapping[str, object], rank: int | None, known: Match,
+             ) -> dict[Symbol, Any] | None:
+    """What the attributes of a node say for those that the pattern captures; None where the others say otherwise."""
+    if not pattern.attributes and not attributes:
+        return {}
+    wanted, found = meaning(pattern.op, pattern.attributes, rank), meaning(pattern.op, attributes, rank)
+    captured: dict[Symbol, Any] = {}
+    for name, symbol in pattern.attributes.items():
+        if isinstance(symbol, Captured):
+            del wanted[name]
+            said = attributes.get(name)
+            value = said if isinstance(said, np.ndarray) else found.get(name)
+            found.pop(name, None)
+            before = captured.get(symbol, known.get(symbol, value))
+            if freeze(before) != freeze(value):
+                return None
+            captured[symbol] = value
+    return captured if wanted == found else None
+
+
 def _match_inputs(parts: list[tuple[Operand | None, Operand | None]], known: Match, note: Note,
-                  ) -> Iterator[dict[Operand, Operand]]:
+                  ) -> Iterator[dict[Symbol, Any]]:
     if not parts:
         yield dict(known)
         return
@@ -228,7 +265,7 @@ def _match_inputs(parts: list[tuple[Operand | None, Operand | None]], known: Mat
 
 
 def _match_operand(pattern: Operand | None, x: Operand | None, known: Match, note: Note,
-                   ) -> Iterator[dict[Operand, Operand]]:
+                   ) -> Iterator[dict[Symbol, Any]]:
     if pattern is None or x is None:
         if pattern is not None or x is not None:
             return note(known, pattern, x, "absent input")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,9 +13,10 @@ from symgraph.core.scope import tracing
 from symgraph.core.structure import flatten
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType
+from symgraph.passes.alternatives import Alternatives
 from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.errors import PassError
-from symgraph.passes.patterns import Match, Pattern, Patterns, match_node
+from symgraph.passes.patterns import Match, Pattern, match_node
 
 
 class Rule:
@@ -25,13 +26,16 @@ class Rule:
     do not overlap; the pass is run again until none is left.
     """
 
-    def __init__(self, before: Callable[..., Any], after: Callable[..., Any], when: Callable[..., bool] | None,
-                 name: str | None, is_exact: bool) -> None:
+    def __init__(self, before: Callable[..., Any] | Sequence[Callable[..., Any]], after: Callable[..., Any],
+                 when: Callable[..., bool] | None, name: str | None, is_exact: bool) -> None:
         self.after = after
         self.when = when
         self.is_exact = is_exact
         self.__name__ = name or getattr(after, "__name__", "rule").strip("<>")
-        self.patterns = Patterns(before, tuple(inspect.signature(before).parameters), self.__name__)
+        self.patterns = Alternatives([before] if callable(before) else tuple(before), self.__name__)
+        captured, who = self.patterns.attributes, f"rule {self.__name__!r}"
+        self._for_after = _wanted(after, captured, f"{who}: after")
+        self._for_when = () if when is None else _wanted(when, captured, f"{who}: when")
 
     def __repr__(self) -> str:
         return f"<Rule {self.__name__!r}: {self.patterns}>"
@@ -96,7 +100,7 @@ class Rule:
         if self.when is None:
             return True
         try:
-            return bool(self.when(*found.arguments))
+            return bool(self.when(*found.arguments, **{name: found.attributes[name] for name in self._for_when}))
         except Exception as error:
             raise PassError(f"rule {self.__name__!r}: `when` raised {type(error).__name__} at "
                             f"{found.root.describe()}: {error}") from error
@@ -104,7 +108,8 @@ class Rule:
     def _replacement(self, node: Node, found: Found, replaced: dict[Operand, Operand]) -> list[Operand | None]:
         try:
             with tracing():
-                made = self.after(*(replaced.get(x, x) for x in found.arguments))
+                made = self.after(*(replaced.get(x, x) for x in found.arguments),
+                                  **{name: found.attributes[name] for name in self._for_after})
         except Exception as error:
             raise PassError(f"rule {self.__name__!r}: `after` raised {type(error).__name__} at "
                             f"{node.describe()}: {error}") from error
@@ -135,6 +140,11 @@ class Found:
     def arguments(self) -> tuple[Operand, ...]:
         """What the arguments of the rule stand for."""
         return self.pattern.arguments(self.match)
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """The values of the attributes that the pattern captures."""
+        return self.pattern.attributes(self.match)
 
     @property
     def results(self) -> tuple[SymbolicTensor, ...]:
@@ -173,8 +183,27 @@ def objection(found: Found, readers: Mapping[Operand, list[Node | None]], taken:
     return ""
 
 
-def rule(before: Callable[..., Any], after: Callable[..., Any], when: Callable[..., bool] | None = None,
-         name: str | None = None, exact: bool = True) -> Rule:
+def _wanted(function: Callable[..., Any], captured: tuple[str, ...], who: str) -> tuple[str, ...]:
+    """Which of the captured attributes a function takes.
+
+    Errors: `PassError` where it asks for one that is not captured.
+    """
+    try:
+        found = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # written in C
+        return ()
+    if any(x.kind is x.VAR_KEYWORD for x in found):
+        return captured
+    asked = [x for x in found if x.kind is x.KEYWORD_ONLY]
+    unknown = [x.name for x in asked if x.name not in captured and x.default is x.empty]
+    if unknown:
+        raise PassError(f"{who} asks for {', '.join(unknown)}, which before does not capture; "
+                        "it captures its keyword-only parameters")
+    return tuple(x.name for x in asked if x.name in captured)
+
+
+def rule(before: Callable[..., Any] | Sequence[Callable[..., Any]], after: Callable[..., Any],
+         when: Callable[..., bool] | None = None, name: str | None = None, exact: bool = True) -> Rule:
     """A pass that replaces `before(x, …)` by `after(x, …)`, both written with ops; arguments match any operand.
 
     `before` is called on pattern variables: symbols without a type, and where its ops ask for types (`x.T`,
@@ -190,6 +219,20 @@ def rule(before: Callable[..., Any], after: Callable[..., Any], when: Callable[.
     graph(%x: float32[?, 3]):
       %Add: float32[?, 3] = Add(%x, 1.0)
       return %Add
+
+    Parameters that are keywords only capture attributes: they match any value, the default of ONNX where a node has
+    none, and go to `after` and `when`, axes counted from the front. One that stands twice must be the same in both.
+    Several functions are alternatives, the first that matches counts:
+
+    >>> twice = rule(before=(lambda x, *, alpha: sg.ops.onnx("LeakyRelu", x * 2.0, alpha=alpha),
+    ...                      lambda x, *, alpha: sg.ops.onnx("LeakyRelu", x + x, alpha=alpha)),
+    ...              after=lambda x, *, alpha: sg.ops.onnx("LeakyRelu", x, alpha=alpha) * 2.0, name="twice")
+    >>> graph = twice(sg.Graph([x], [sg.ops.onnx("LeakyRelu", x + x, alpha=0.25)]))
+    >>> [(node.op.name, dict(node.attributes)) for node in graph.nodes]
+    [('LeakyRelu', {'alpha': 0.25}), ('Mul', {})]
+
+    Errors: `PassError` for a `before` that applies no op, does not use a parameter or computes with an attribute,
+    alternatives with other parameters, and an `after` or `when` that asks for what is not captured.
     """
     return Rule(before, after, when, name, exact)
 

@@ -2,7 +2,8 @@
 
 Measured on ONNX Runtime 1.31: LSTM and GRU end the process at a batch of 0, GRU also at a sequence or an input size of
 0, InstanceNormalization where there is a channel but nothing in it, attention without heads or their size,
-GroupQueryAttention at a batch of 0 as well; Conv of no channels or with an empty kernel does not come back.
+GroupQueryAttention at a batch of 0 as well; Conv of no channels, where it pads, does not come back, nor with an empty
+kernel (looked after where it is known, for a check of each would cost time).
 Where all sizes are known and none is 0, nothing is added.
 """
 
@@ -40,7 +41,7 @@ def guard_empty(node: Node, inputs: Outputs, opset: int, legal: Legalize) -> Out
     Recurrent operators and instance normalisation run in a branch, beside one for nothing; attention behind a reshape
     that fails. `legal` makes a graph of the node alone fit to run.
 
-    Errors: `UnsupportedOpError` for a convolution that is known to have nothing to sum up.
+    Errors: `UnsupportedOpError` for a convolution whose kernel is known to be empty.
     """
     name, domain = node.op.name, node.op.domain
     if not domain and opset >= 11 and name in RECURRENT:
@@ -48,8 +49,8 @@ def guard_empty(node: Node, inputs: Outputs, opset: int, legal: Legalize) -> Out
     if not domain and opset >= 11 and name == "InstanceNormalization":
         return _guard_normalization(node, inputs, opset, legal)
     if name in ("Conv", "FusedConv"):
-        _refuse_empty_kernel(node, inputs)
-    elif (name, domain) in _ATTENTION:
+        return _guard_convolution(node, inputs, opset)
+    if (name, domain) in _ATTENTION:
         return _check_attention(node, inputs, opset)
     return None
 
@@ -183,8 +184,16 @@ def _check_attention(node: Node, inputs: Outputs, opset: int) -> Outputs | None:
     return copy_node(node, (checked, *inputs[1:])).outputs
 
 
-def _refuse_empty_kernel(node: Node, inputs: Outputs) -> None:
-    shape = _shape(inputs[1]) or ()
-    if 0 in shape[1:]:
+def _guard_convolution(node: Node, inputs: Outputs, opset: int) -> Outputs | None:
+    """A channel of zeros, where there is none, changes nothing."""
+    x, weight = inputs[:2]
+    shape = _shape(weight) or ()
+    if 0 in shape[2:] or (0 in shape[1:2] and (node.attributes.get("group", 1) != 1 or opset < 11)):
         raise UnsupportedOpError(f"{node.op}: a kernel of shape {list(shape)} has nothing to sum up, and ONNX Runtime "
                                  "would not come back; leave the convolution out")
+    if 0 not in shape[1:2]:
+        return None
+    make, pads = _Maker(node, opset), [0] * (2 * len(shape))
+    pads[len(shape) + 1] = 1
+    padded = tuple(make("Pad", y, make.longs(*pads)) for y in (x, weight))
+    return copy_node(node, (*padded, *inputs[2:])).outputs

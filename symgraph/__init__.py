@@ -26,6 +26,7 @@ from symgraph.core.errors import (
     RunError,
     ShapeError,
     SymgraphError,
+    TrainingError,
     UnsafeModelError,
     UnsupportedOpError,
 )
@@ -34,7 +35,7 @@ from symgraph.core.memory import Memory, dispose, keep, memory, tidy
 from symgraph.core.tensor import SymbolicTensor
 from symgraph.core.value import Tensor, tensor
 from symgraph.core.variable import Variable
-from symgraph.layers import Input, Layer, activations, initializers
+from symgraph.layers import Input, Layer, activations, constraints, initializers, regularizers
 from symgraph.layers.layer import clear_session
 from symgraph.ops import *
 from symgraph.ops import random_numbers as random
@@ -48,8 +49,8 @@ __all__ = [
     "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input", "Layer",
     "LayerError", "LimitError", "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError",
     "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor",
-    "UnsafeModelError", "UnsupportedOpError", "Variable", "activations", "clear_session", "config", "device", "dispose",
-    "function", "initializers", "keep", "layers", "load_onnx", "losses", "memory", "models", "ops", "passes", "profile",
-    "random", "runtime", "symbol", "tensor", "tidy", "time",
+    "TrainingError", "UnsafeModelError", "UnsupportedOpError", "Variable", "activations", "clear_session", "config",
+    "constraints", "device", "dispose", "function", "initializers", "keep", "layers", "load_onnx", "losses", "memory",
+    "models", "ops", "passes", "profile", "random", "regularizers", "runtime", "symbol", "tensor", "tidy", "time",
 ]
 __all__ += [*_autodiff, *ops.__all__]

@@ -13,7 +13,7 @@ import numpy as np
 
 from symgraph.core.errors import DtypeError, OpError
 from symgraph.core.inference import describe_misfit, infer_types, propagate_data
-from symgraph.core.op import Op, check_attributes, find_op
+from symgraph.core.op import Captured, Op, check_attributes, find_op
 from symgraph.core.recording import recorders
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType, as_dtype, as_shape
@@ -73,10 +73,11 @@ def record(op: Op, inputs: tuple[Operand | None, ...], attributes: Mapping[str, 
            ) -> tuple[SymbolicTensor | None, ...]:
     """Make a node of `op`, with inferred types."""
     check_count(op, inputs)
-    types = infer_types(op, inputs, attributes, len(wanted))
+    is_pattern = any(type(value) is Captured for value in attributes.values())
+    types = (None,) * len(wanted) if is_pattern else infer_types(op, inputs, attributes, len(wanted))
     node = Node(op, inputs, attributes, types, absent=op.absent_outputs(wanted))
     first = node.outputs[0]
-    if first is not None:
+    if first is not None and not is_pattern:
         first.data = propagate_data(op, inputs, attributes)
     return tuple(x if w else None for x, w in zip(node.outputs, wanted, strict=True))
 

@@ -37,6 +37,10 @@ class LayerError(SymgraphError, ValueError):
     """A layer or a model was given something it cannot take."""
 
 
+class TrainingError(SymgraphError, ValueError):
+    """An optimizer, a schedule or another part of training was given something it cannot take."""
+
+
 class FormatError(SymgraphError, ValueError):
     """A file is not what it should be."""
 

@@ -215,6 +215,13 @@ _LISTS: dict[OpSchema.AttrType, type | tuple[type, ...]] = {
 }
 
 
+@dataclass(frozen=True)
+class Captured:
+    """Stands for whatever an attribute is, where a rewrite rule looks for an operator."""
+
+    name: str
+
+
 def check_attributes(op: Op, given: Mapping[str, object]) -> Mapping[str, object]:
     """Attributes as the schema wants them; None means not given.
 
@@ -237,6 +244,8 @@ def check_attributes(op: Op, given: Mapping[str, object]) -> Mapping[str, object
 
 
 def _check_attribute(op: Op, name: str, value: object, kind: OpSchema.AttrType) -> object:
+    if isinstance(value, Captured):
+        return value
     if kind in _KINDS:
         return _as_kind(op, name, value, _KINDS[kind], kind)
     if kind in _LISTS:

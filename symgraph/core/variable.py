@@ -33,7 +33,7 @@ class Variable(Operand):
     [[1.0, 0.0], [3.0, 0.0]]
     """
 
-    __slots__ = ("_array", "_snapshot", "_trainable", "name", "type", "version")
+    __slots__ = ("_array", "_snapshot", "_trainable", "constraint", "name", "regularizer", "type", "version")
 
     epoch = 0
     """Grows whenever any variable is assigned: whoever holds copies of values looks here first."""
@@ -66,6 +66,8 @@ class Variable(Operand):
         self._trainable = trainable
         self._array: Array | None = array
         self._snapshot: weakref.ref[Tensor] | None = None
+        self.constraint: Callable[..., Any] | None = None
+        self.regularizer: Callable[..., Any] | None = None
         self.type = TensorType(as_dtype(array.dtype), array.shape)
         self.version = 0
         array.flags.writeable = False
@@ -242,11 +244,14 @@ class Variable(Operand):
         gap = "\n" if "\n" in values else " "
         return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}, value={gap}{values}>"
 
-    def __reduce__(self) -> tuple[Callable[..., Variable], tuple[Any, ...]]:
-        return Variable, (np.array(self.numpy()), None, self.dtype, self._trainable, self.name)
+    def __reduce__(self) -> tuple[Callable[..., Variable], tuple[Any, ...], tuple[None, dict[str, Any]]]:
+        rules = {"constraint": self.constraint, "regularizer": self.regularizer}
+        return Variable, (np.array(self.numpy()), None, self.dtype, self._trainable, self.name), (None, rules)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
-        return Variable(np.array(self.numpy()), None, self.dtype, self._trainable, self.name)
+        copy = Variable(np.array(self.numpy()), None, self.dtype, self._trainable, self.name)
+        copy.constraint, copy.regularizer = self.constraint, self.regularizer
+        return copy
 
 
 class VariableSlice(Tensor):

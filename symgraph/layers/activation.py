@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.core.tensor import Operand
+from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops.activations import elu, leaky_relu, relu, softmax
 from symgraph.ops.applying import apply
@@ -79,8 +80,8 @@ class PReLU(CheckedLayer):
             alpha_constraint: object = None, shared_axes: int | Sequence[int] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.alpha_initializer = alpha_initializer
-        self.alpha_regularizer = alpha_regularizer
-        self.alpha_constraint = alpha_constraint
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
         axes = (shared_axes,) if isinstance(shared_axes, int) else shared_axes or ()
         self.shared_axes = tuple(self.whole("an entry of shared_axes", axis) for axis in axes)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.core.tensor import Operand
+from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import SpatialLayer
 from symgraph.ops.arithmetic import add
 from symgraph.ops.convolution import conv
@@ -37,8 +38,8 @@ class ConvolutionLayer(SpatialLayer):
         self.activation = self.as_activation(activation)
         self.use_bias = use_bias
         self.bias_initializer = bias_initializer
-        self.bias_regularizer = bias_regularizer
-        self.bias_constraint = bias_constraint
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.bias_constraint = constraints.get(bias_constraint)
 
     def input_channels(self, input_shape: Any) -> int:
         """The number of channels of the input, fixed from here on."""
@@ -78,8 +79,8 @@ class Conv(ConvolutionLayer):
         if self.filters % self.groups:
             raise self.error(f"filters {filters} must be a multiple of groups {groups}")
         self.kernel_initializer = kernel_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.kernel_constraint = kernel_constraint
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
 
     def build(self, input_shape: Any) -> None:
         channels = self.input_channels(input_shape)

@@ -7,6 +7,7 @@ from typing import Any
 
 from symgraph.core.tensor import Operand
 from symgraph.core.types import is_integer
+from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
 from symgraph.ops.applying import apply
@@ -41,10 +42,10 @@ class Dense(CheckedLayer):
         self.use_bias = use_bias
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.bias_regularizer = bias_regularizer
-        self.kernel_constraint = kernel_constraint
-        self.bias_constraint = bias_constraint
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
 
     def build(self, input_shape: Any) -> None:
         n = self.known_size(input_shape, -1)
@@ -86,8 +87,8 @@ class Embedding(CheckedLayer):
         self.input_dim = self.whole("input_dim", input_dim)
         self.output_dim = self.whole("output_dim", output_dim)
         self.embeddings_initializer = embeddings_initializer
-        self.embeddings_regularizer = embeddings_regularizer
-        self.embeddings_constraint = embeddings_constraint
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
         self._given = weights
 
     def build(self, input_shape: Any) -> None:

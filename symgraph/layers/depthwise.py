@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symgraph.core.tensor import Operand
+from symgraph.layers import constraints, regularizers
 from symgraph.layers.convolutional import ConvolutionLayer, Sizes
 from symgraph.ops.convolution import depthwise_conv, separable_conv
 
@@ -24,8 +25,8 @@ class DepthwiseConv(ConvolutionLayer):
                          bias_initializer, bias_regularizer, activity_regularizer, bias_constraint, **options)
         self.depth_multiplier = self.whole("depth_multiplier", depth_multiplier)
         self.depthwise_initializer = depthwise_initializer
-        self.depthwise_regularizer = depthwise_regularizer
-        self.depthwise_constraint = depthwise_constraint
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
 
     def build(self, input_shape: Any) -> None:
         channels = self.input_channels(input_shape)
@@ -79,11 +80,11 @@ class SeparableConv(ConvolutionLayer):
         self.filters = self.whole("filters", filters)
         self.depth_multiplier = self.whole("depth_multiplier", depth_multiplier)
         self.depthwise_initializer = depthwise_initializer
-        self.depthwise_regularizer = depthwise_regularizer
-        self.depthwise_constraint = depthwise_constraint
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
         self.pointwise_initializer = pointwise_initializer
-        self.pointwise_regularizer = pointwise_regularizer
-        self.pointwise_constraint = pointwise_constraint
+        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
+        self.pointwise_constraint = constraints.get(pointwise_constraint)
 
     def build(self, input_shape: Any) -> None:
         channels = self.input_channels(input_shape)

@@ -8,6 +8,7 @@ from typing import Any
 
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Dim
+from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops.arithmetic import add
 from symgraph.ops.einsum import einsum
@@ -54,10 +55,10 @@ class EinsumDense(CheckedLayer):
         self.bias_axes = bias_axes
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.bias_regularizer = bias_regularizer
-        self.kernel_constraint = kernel_constraint
-        self.bias_constraint = bias_constraint
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
 
     def build(self, input_shape: Any) -> None:
         sizes = self._sizes(input_shape)

@@ -30,7 +30,7 @@ from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import Shape, TensorType, as_dtype, as_shape, format_dims, is_floating
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
-from symgraph.layers import initializers
+from symgraph.layers import constraints, initializers, regularizers
 from symgraph.ops.casting import cast
 
 _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
@@ -206,7 +206,10 @@ class Layer:
     def add_weight(
             self, shape: object = (), initializer: object = None, dtype: object = None, trainable: bool = True,
             regularizer: object = None, constraint: object = None, name: str | None = None) -> Variable:
-        """Make a weight. Floats start as `glorot_uniform` unless an initializer is given, other dtypes as zeros."""
+        """Make a weight. Floats start as `glorot_uniform` unless an initializer is given, other dtypes as zeros.
+
+        `regularizer(weight)` is added to the `losses`; `constraint(weight)` takes the weight's place after each update.
+        """
         dtype = as_dtype(dtype or self.dtype)
         wanted = as_shape(shape)
         if any(not isinstance(d, int) for d in wanted):
@@ -218,10 +221,8 @@ class Layer:
         with not_tracing():
             variable = Variable(start, shape=wanted, dtype=dtype, trainable=trainable,
                                 name="/".join((*path, name or f"weight_{len(self._weights)}")))
-        for kind, value in (("regularizer", regularizer), ("constraint", constraint)):
-            if value is not None:
-                raise LayerError(f'layer "{self.name}": {kind}s come with training, '
-                                 "which this version does not have yet")
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
         self._weights.append(variable)
         return variable
 
@@ -262,6 +263,14 @@ class Layer:
     def non_trainable_variables(self) -> list[Variable]:
         """The same as `non_trainable_weights`."""
         return self.non_trainable_weights
+
+    @property
+    def losses(self) -> list[Any]:
+        """The penalties of the regularizers of all trainable weights, each a scalar.
+
+        In a compiled function, and while a tape watches, they are computed from the weights as they are there.
+        """
+        return [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
 
     def _walk_weights(self) -> list[tuple[Variable, bool]]:
         found: dict[Variable, bool] = {}

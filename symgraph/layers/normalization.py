@@ -8,6 +8,7 @@ from typing import Any
 from symgraph.core.tensor import Operand
 from symgraph.core.types import promote_dtypes
 from symgraph.core.variable import Variable
+from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops.arithmetic import add, multiply
 from symgraph.ops.normalization import (
@@ -43,10 +44,10 @@ class ScaledLayer(CheckedLayer):
         self.scale = scale
         self.beta_initializer = beta_initializer
         self.gamma_initializer = gamma_initializer
-        self.beta_regularizer = beta_regularizer
-        self.gamma_regularizer = gamma_regularizer
-        self.beta_constraint = beta_constraint
-        self.gamma_constraint = gamma_constraint
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
 

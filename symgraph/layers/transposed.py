@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symgraph.core.tensor import Operand
+from symgraph.layers import constraints, regularizers
 from symgraph.layers.convolutional import ConvolutionLayer, Sizes
 from symgraph.ops.convolution import conv_transpose
 
@@ -30,8 +31,8 @@ class ConvTranspose(ConvolutionLayer):
             if extra >= stride:
                 raise self.error(f"output_padding {self.output_padding} must be less than strides {self.strides}")
         self.kernel_initializer = kernel_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.kernel_constraint = kernel_constraint
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
 
     def build(self, input_shape: Any) -> None:
         channels = self.input_channels(input_shape)

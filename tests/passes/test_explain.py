@@ -154,3 +154,28 @@ def test_ops_that_fit_no_type_in_the_graph_are_told():
     text = str(explain(passes.rule(lambda x: sg.split(x, 2, axis=5)[0], lambda x: x, name="far"), graph_of(sg.tanh)))
 
     assert text.startswith("rule 'far' matches none of 1 nodes: its ops fit no types in the graph: split: there is no")
+
+
+def test_captured_attributes_are_told_to_when():
+    rule = passes.rule(lambda x, *, alpha: onnx("Elu", x, alpha=alpha), lambda x: x, when=lambda x, *, alpha: alpha > 1,
+                       name="steep")
+
+    assert explain(rule, graph_of(lambda x: onnx("Elu", x, alpha=0.5))).attempts[0].reason == (
+        "`when` refused it for x = %x: float32[?, 3], alpha = 0.5")
+
+
+def test_other_attributes_are_told_beside_captured_ones():
+    rule = passes.rule(lambda x, *, axis: onnx("ArgMax", x, axis=axis, keepdims=0), lambda x: x, name="first")
+
+    assert explain(rule, graph_of(lambda x: onnx("ArgMax", x, axis=0))).attempts[0].reason.endswith(
+        "has keepdims=1 where the rule has keepdims=0")
+
+
+def test_alternatives_are_told_together_and_the_nearest_is_shown():
+    rule = passes.rule((lambda x: onnx("Relu", onnx("Neg", x) * 2.0), lambda x: onnx("Relu", onnx("Abs", x)),
+                        lambda x: onnx("Elu", x)), lambda x: x, name="several")
+    text = str(explain(rule, graph_of(lambda x: onnx("Relu", onnx("Exp", x) * 2.0)))).splitlines()
+
+    assert text[0] == ("rule 'several' looks for 3 or 2 or 1 operators that end in Relu or Elu; of 3 nodes 1 are "
+                       "Relu or Elu, 0 match; the graph has no Neg")
+    assert ": 2 of 3, then" in text[1] and "where the rule has Neg" in text[1]

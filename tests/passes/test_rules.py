@@ -235,3 +235,107 @@ def test_patterns_find_what_files_of_older_opsets_hold(name):
             continue  # the operator is newer
         if len(graph.nodes) == len(applied(WRITTEN[name]).nodes):  # else it was written in other operators
             assert len(found.matches(graph)) == 1, f"opset {opset}: {passes.explain(found, graph)}\n{graph}"
+
+
+leaky_twice = rule(lambda x, *, alpha: onnx("LeakyRelu", onnx("Neg", x), alpha=alpha),
+                   lambda x, *, alpha: onnx("Elu", x, alpha=alpha), name="leaky_twice")
+
+
+@pytest.mark.parametrize(("given", "found"), [({"alpha": 0.25}, 0.25), ({}, np.float32(0.01)), ({"alpha": 0.0}, 0.0)])
+def test_captured_attributes_match_any_value_and_their_default(given, found):
+    (x,) = symbols(1)
+    (node,) = leaky_twice(sg.Graph([x], [onnx("LeakyRelu", onnx("Neg", x), **given)])).nodes
+
+    assert (node.op.name, np.float32(node.attributes["alpha"])) == ("Elu", np.float32(found))
+
+
+def test_other_attributes_still_count_beside_captured_ones():
+    x = sg.Input((3, 4))
+    softmax = rule(lambda x, *, axis: onnx("ReduceSum", onnx("Softmax", x, axis=axis), [1], keepdims=0),
+                   lambda x, *, axis: onnx("ArgMax", x, axis=1, keepdims=0), name="softmax",
+                   when=lambda x, *, axis: axis == 2)
+
+    def graph(axis, keepdims):
+        return sg.Graph([x], [onnx("ReduceSum", onnx("Softmax", x, axis=axis), [1], keepdims=keepdims)])
+
+    assert len(softmax.matches(graph(-1, 0))) == 1  # counted from the front
+    assert softmax.matches(graph(-1, 1)) == softmax.matches(graph(0, 0)) == {}
+
+
+def test_an_attribute_captured_twice_must_be_the_same():
+    x = sg.Input((3, 4))
+    both = rule(lambda x, *, axis: onnx("Softmax", x, axis=axis) + onnx("LogSoftmax", x, axis=axis),
+                lambda x, *, axis: onnx("Hardmax", x, axis=axis), name="both")
+
+    def graph(a, b):
+        return sg.Graph([x], [onnx("Softmax", x, axis=a) + onnx("LogSoftmax", x, axis=b)])
+
+    assert names(both(graph(-1, 2))) == ["Hardmax"]
+    assert both.matches(graph(1, 2)) == {}
+    reason = passes.explain(both, graph(1, 2)).attempts[0].reason
+    assert reason.endswith("has axis=2 where the rule has axis=1")
+
+
+@pytest.mark.parametrize(("op", "before", "attributes"), [
+    ("Transpose", lambda x, *, perm: onnx("Transpose", onnx("Neg", x), perm=perm), {"perm": (0, 2, 1)}),
+    ("Transpose", lambda x, *, perm: onnx("Transpose", onnx("Neg", x), perm=perm), {}),
+    ("Cast", lambda x, *, to: onnx("Cast", onnx("Neg", x), to=to), {"to": 11}),
+    ("Gelu", lambda x, *, approximate: onnx("Gelu", onnx("Neg", x), approximate=approximate), {"approximate": "tanh"})])
+def test_attributes_of_every_kind_are_captured(op, before, attributes):
+    x = sg.Input((3, 4), name="x")
+    moved = rule(before, lambda x, **given: onnx("Neg", onnx(op, x, **given)), name="moved")
+    after = moved(sg.Graph([x], [onnx(op, onnx("Neg", x), **attributes)]))
+
+    assert names(after) == [op, "Neg"]
+    given = {key: value for key, value in after.nodes[0].attributes.items() if key in attributes}
+    assert given == attributes
+
+
+def test_captured_attributes_are_found_in_older_opsets():
+    (x,) = symbols(1)
+    graph = load_graph(to_model(sg.Graph([x], [onnx("LeakyRelu", onnx("Neg", x), alpha=0.5)]), opset=11).model)
+
+    assert names(leaky_twice(graph)) == ["Elu"]
+
+
+two_ways = rule((lambda x: x * 2.0, lambda x: x + x), lambda x: onnx("Relu", x), name="two_ways")
+
+
+@pytest.mark.parametrize("build", [lambda x: x * 2.0, lambda x: 2.0 * x, lambda x: x + x])
+def test_alternatives_are_replaced_alike(build):
+    (x,) = symbols(1)
+
+    assert names(two_ways(sg.Graph([x], [build(x)]))) == ["Relu"]
+    assert names(two_ways(sg.Graph([x], [x + 2.0]))) == ["Add"]
+
+
+def test_the_first_alternative_that_matches_counts():
+    (x,) = symbols(1)
+    order = rule([lambda x, y: onnx("Exp", x) + y, lambda x, y: x + onnx("Exp", y)], lambda x, y: onnx("Sub", x, y),
+                 name="order")
+    graph = order(sg.Graph([x], [onnx("Exp", onnx("Abs", x)) + onnx("Exp", onnx("Neg", x))]))
+
+    assert sorted(names(graph)) == ["Abs", "Exp", "Neg", "Sub"]
+    assert graph.nodes[-1].inputs[0].node.op.name == "Abs"  # what the first alternative calls x
+
+
+def test_alternatives_with_typed_ops_work_side_by_side():
+    x = sg.Input((3, 4))
+    turned = rule((lambda x: sg.transpose(x, (0, 2, 1)), lambda x: sg.swapaxes(x, -1, -2)), lambda x: onnx("Relu", x),
+                  when=lambda x: x.shape[1] == x.shape[2], name="turned")
+
+    assert turned.matches(sg.Graph([x], [sg.swapaxes(x, 1, 2)])) == {}
+    y = sg.Input((4, 4))
+    assert names(turned(sg.Graph([y], [sg.swapaxes(y, 1, 2)]))) == ["Relu"]
+
+
+@pytest.mark.parametrize(("before", "after", "when", "reason"), [
+    ((), lambda x: x, None, "before is empty"),
+    ((lambda x: -x, lambda x, y: x + y), lambda x: x, None, "same arguments"),
+    (lambda x, *, alpha: -x, lambda x: x, None, "does not use alpha"),
+    (lambda x, *, alpha: onnx("Elu", x, alpha=alpha * 2), lambda x: x, None, "as it is"),
+    (lambda x: -x, lambda x, *, beta: x, None, "after asks for beta"),
+    (lambda x: -x, lambda x: x, lambda x, *, beta: True, "when asks for beta")])
+def test_rules_that_make_no_sense_are_refused(before, after, when, reason):
+    with pytest.raises(PassError, match=f"'odd'.*{reason}"):
+        rule(before, after, when, name="odd")
