@@ -1,19 +1,175 @@
-"""Losses: how far predictions are from what is true."""
+"""Losses: how far predictions are from what is true. Functions give one loss a row, objects one number a batch.
+
+Names, arguments and numbers are Keras's; what takes `weights` and a `reduction` is TensorFlow.js's. Public as
+`sg.losses`.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from symgraph.core.errors import LayerError, nearest
 from symgraph.core.tensor import Operand
-from symgraph.ops.arithmetic import squared_difference
-from symgraph.ops.reductions import mean
+from symgraph.training.losses_classification import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+    categorical_hinge,
+    hinge,
+    kl_divergence,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from symgraph.training.losses_ctc import ctc
+from symgraph.training.losses_objects import (
+    CTC,
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    CategoricalHinge,
+    Circle,
+    CosineSimilarity,
+    Dice,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    Loss,
+    LossFunctionWrapper,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+    Tversky,
+)
+from symgraph.training.losses_regression import (
+    cosine_similarity,
+    huber,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+)
+from symgraph.training.losses_similarity import circle, dice, tversky
+from symgraph.training.losses_weighted import (
+    absolute_difference,
+    compute_weighted_loss,
+    cosine_distance,
+    hinge_loss,
+    huber_loss,
+    log_loss,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 
-__all__ = ["mean_squared_error"]
+__all__ = [
+    "CTC", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "Hinge", "Huber",
+    "KLDivergence", "LogCosh", "Loss", "LossFunctionWrapper", "MeanAbsoluteError", "MeanAbsolutePercentageError",
+    "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge",
+    "Tversky", "absolute_difference", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy", "categorical_hinge", "circle",
+    "compute_weighted_loss", "cosine_distance", "cosine_similarity", "ctc", "deserialize", "dice", "get", "hinge",
+    "hinge_loss", "huber", "huber_loss", "kl_divergence", "log_cosh", "log_loss", "mean_absolute_error",
+    "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "serialize",
+    "sigmoid_cross_entropy", "softmax_cross_entropy", "sparse_categorical_crossentropy", "squared_hinge", "tversky",
+]
+
+_CLASSES: dict[str, type[Loss]] = {
+    cls.__name__: cls for cls in (
+        BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy, CategoricalFocalCrossentropy,
+        CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, CosineSimilarity, Dice, Hinge, Huber,
+        KLDivergence, LogCosh, LossFunctionWrapper, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+        MeanSquaredLogarithmicError, Poisson, SparseCategoricalCrossentropy, SquaredHinge, Tversky)}
+
+_FUNCTIONS: dict[str, Callable[..., Operand]] = {
+    function.__name__: function for function in (
+        binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy,
+        categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, ctc, dice, hinge, huber,
+        kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error,
+        mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky)}
+
+_ALIASES: dict[str, Callable[..., Operand]] = {
+    "bce": binary_crossentropy, "kld": kl_divergence, "kullback_leibler_divergence": kl_divergence,
+    "logcosh": log_cosh, "mae": mean_absolute_error, "mape": mean_absolute_percentage_error,
+    "mse": mean_squared_error, "msle": mean_squared_logarithmic_error,
+}
 
 
-def mean_squared_error(y_true: object, y_pred: object) -> Operand:
-    """`mean((y_true - y_pred)²)` over the last axis: one number a row.
+def get(identifier: object) -> Any:
+    """The loss that `identifier` names: a name, a configuration, a class, a function, or the loss itself.
+
+    A function's name gives the function, a class's name a loss with its default arguments; "mse" and the like are
+    short names, and TensorFlow.js's spelling ("meanSquaredError") does as well. None stays None.
+
+    Errors: `LayerError` listing the nearest names.
 
     >>> import symgraph as sg
-    >>> sg.losses.mean_squared_error([[1.0, 2.0]], [[0.0, 4.0]]).tolist()
-    [2.5]
+    >>> sg.losses.get("mse").__name__, sg.losses.get("Huber").delta
+    ('mean_squared_error', 1.0)
     """
-    return mean(squared_difference(y_pred, y_true), axis=-1)
+    if identifier is None:
+        return None
+    if isinstance(identifier, str):
+        found = _find(identifier)
+        return found() if isinstance(found, type) else found
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier)
+    if inspect.isclass(identifier) and issubclass(identifier, Loss):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise LayerError(f"{identifier!r} is no loss; give a name, a configuration or a function of (y_true, y_pred)")
+
+
+def serialize(loss: Any) -> Any:
+    """A loss as plain data, from which `deserialize` makes an equal one: a function's name, or class and arguments."""
+    if isinstance(loss, Loss):
+        config = {k: serialize(v) if callable(v) else v for k, v in loss.get_config().items()}
+        return {"class_name": type(loss).__name__, "config": config}
+    if callable(loss) and hasattr(loss, "__name__"):
+        return loss.__name__
+    raise LayerError(f"{loss!r} is no loss")
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The loss that `serialize` wrote down. `custom_objects` are classes and functions of your own, by name.
+
+    Errors: `LayerError` for an unknown name, and for arguments the class does not take.
+    """
+    name = config if isinstance(config, str) else config.get("class_name") if isinstance(config, Mapping) else None
+    if not isinstance(name, str):
+        raise LayerError(f"the configuration of a loss has no class_name: {config!r}")
+    found = _find(name, custom_objects or {})
+    if not isinstance(found, type):
+        return found
+    arguments = dict(config.get("config") or {}) if isinstance(config, Mapping) else {}
+    if isinstance(arguments.get("fn"), str):
+        arguments["fn"] = _find(arguments["fn"], custom_objects or {})
+    try:
+        return found(**arguments)
+    except TypeError:
+        raise LayerError(f"loss {name} takes {inspect.signature(found)}, got {arguments}") from None
+
+
+def _find(name: str, custom: Mapping[str, Any] | None = None) -> Any:
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    for known in (custom or {}, _CLASSES, _FUNCTIONS, _ALIASES):
+        if name in known:
+            return known[name]
+    found = _FUNCTIONS.get(plain) or _ALIASES.get(plain)
+    if found is None:
+        raise LayerError(f"no loss {name!r}; {nearest(name, [*_FUNCTIONS, *_ALIASES, *_CLASSES], limit=30)}")
+    return found

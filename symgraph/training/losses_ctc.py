@@ -11,6 +11,7 @@ from symgraph.core.errors import ShapeError
 from symgraph.core.tensor import Operand
 from symgraph.ops.activations import as_float, log_softmax
 from symgraph.ops.applying import apply
+from symgraph.ops.arithmetic import maximum
 from symgraph.ops.comparison import logical_and, not_equal
 from symgraph.ops.indexing import choose, take_along_axis
 from symgraph.ops.joining import concat
@@ -44,32 +45,29 @@ def ctc(y_true: object, y_pred: object) -> Operand:
 
 
 def _ctc(labels: Operand, logits: Operand) -> Operand:
-    """Along each path stand blanks and labels in turn, `2 L + 1` of them; `scores` are those of arriving at each."""
+    """A path goes through blanks and labels in turn, `2 L + 1` places; `scores` are those of being at each."""
     batch, length = dimension(labels, 0), dimension(labels, 1)
+    size = plus(times(2, length), 1)
     log_p = log_softmax(logits, -1)
     blank = broadcast_to(np.int64(BLANK), (batch, 1))
-    spelled = reshape(concat([broadcast_to(np.zeros((1, 1, 1), np.int64), (batch, length, 1)),
-                              expand_dims(labels, 2)], axis=2), (batch, times(2, length)))
-    states = concat([spelled, blank], axis=1)
-    before = concat([blank, blank, states[:, :-2]], axis=1)  # type: ignore[list-item]
-    may_skip = logical_and(not_equal(states, BLANK), not_equal(states, before))
-    size = plus(times(2, length), 1)
-    place = broadcast_to(expand_dims(states, 1), (batch, dimension(logits, 1), size))
-    emitted = transpose(take_along_axis(log_p, place, 2), (1, 0, 2))
+    blanks = broadcast_to(np.int64(BLANK), (batch, length, 1))
+    spelled = reshape(concat([blanks, expand_dims(labels, 2)], axis=2), (batch, times(2, length)))
+    places = concat([spelled, blank], axis=1)
+    before = concat([blank, blank, places[:, :-2]], axis=1)
+    may_skip = logical_and(not_equal(places, BLANK), not_equal(places, before))
+    wanted = broadcast_to(expand_dims(places, 1), (batch, dimension(logits, 1), size))
+    gains = transpose(take_along_axis(log_p, wanted, 2), (1, 0, 2))
     never = cast_to(broadcast_to(np.float32(NEVER), (batch, 1)), log_p.dtype)
 
-    def step(scores: Operand, gained: Operand) -> tuple[Operand, Operand]:
-        by_one = concat([never, scores[:, :-1]], axis=1)  # type: ignore[list-item]
-        by_two = choose(may_skip, concat([never, never, scores[:, :-2]], axis=1), NEVER)  # type: ignore[list-item]
-        new = logaddexp(logaddexp(scores, by_one), by_two) + gained
-        return new, apply("Identity", gained[:, :1])  # type: ignore[arg-type]
+    def step(scores: Operand, gain: Operand) -> tuple[Operand, None]:
+        by_one = concat([never, scores[:, :-1]], axis=1)
+        by_two = choose(may_skip, concat([never, never, scores[:, :-2]], axis=1), NEVER)
+        return logaddexp(logaddexp(scores, by_one), by_two) + gain, None
 
-    at_start = np.int64(0)
-    is_first = apply("Equal", apply("Range", at_start, size, np.int64(1)), at_start)
-    start = choose(is_first, cast_to(broadcast_to(np.float32(0.0), (batch, size)), log_p.dtype), NEVER)
-    # before the first step only the place in front of all states is reached: arriving at 0 or 1 comes from there
-    scores, _ = scan(step, _before_start(start, never), emitted)
-    last = times(2, total(cast_to(not_equal(labels, BLANK), "int64"), 1))
-    at_blank = squeeze(take_along_axis(scores, expand_dims(last, 1), 1), 1)
-    at_label = squeeze(take_along_axis(scores, expand_dims(maximum_of_zero(last), 1), 1), 1)
-    return -logaddexp(at_blank, choose(not_equal(last, 0), at_label, NEVER))
+    is_first = expand_dims(apply("Equal", apply("Range", np.int64(0), size, np.int64(1)), np.int64(0)), 0)
+    zeros = cast_to(broadcast_to(np.float32(0.0), (batch, size)), log_p.dtype)
+    scores, _ = scan(step, choose(is_first, zeros, NEVER), gains)
+    last = expand_dims(times(2, total(cast_to(not_equal(labels, BLANK), "int64"), 1)), 1)
+    at_blank = take_along_axis(scores, last, 1)
+    at_label = take_along_axis(scores, maximum(last - np.int64(1), np.int64(0)), 1)
+    return -squeeze(logaddexp(at_blank, choose(not_equal(last, 0), at_label, NEVER)), 1)

@@ -300,3 +300,26 @@ def test_a_batch_jacobian_needs_as_many_rows() -> None:
 
     with pytest.raises(GradientError, match="same first axis"):
         tape.batch_jacobian(y, x)
+
+
+def test_the_gradient_of_dropout_uses_the_very_mask_that_was_drawn() -> None:
+    model = sg.Sequential([sg.layers.Dropout(0.5, input_shape=(64,))])
+    x = sg.tensor(np.random.default_rng(0).uniform(1, 2, (3, 64)).astype(np.float32))
+
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = model(x, training=True)
+
+    np.testing.assert_allclose(tape.gradient(y, x).numpy(), y.numpy() / x.numpy(), rtol=1e-6)
+    assert 0 < np.count_nonzero(y.numpy()) < y.size
+
+
+def test_moving_statistics_move_once_a_step() -> None:
+    model = sg.Sequential([sg.layers.BatchNormalization(momentum=0.5, input_shape=(2,))])
+    x = np.float32([[0.0, 2.0], [2.0, 6.0]])
+
+    with GradientTape() as tape:
+        y = sg.sum(model(x, training=True) ** 2)
+    tape.gradient(y, model.trainable_variables)
+
+    np.testing.assert_allclose(model.non_trainable_variables[0].numpy(), [0.5, 2.0])

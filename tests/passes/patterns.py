@@ -196,6 +196,15 @@ def pad_chain(m):
     return onnx("Pad", y, longs(*(m.random.choice((0, 0, 1, -1)) for _ in range(2 * x.ndim))), again)
 
 
+def padded_pieces(m):
+    x = m.pick(FLOAT, least=1)
+    axis = m.axis(x) % x.ndim
+    size = known(x.shape[axis])
+    before, after = ([0] * (2 * x.ndim) for _ in range(2))
+    before[axis] = after[axis + x.ndim] = size + m.random.choice((0, 0, 1, -1) if size > 1 else (0, 0, 1))
+    return onnx("Pad", x, longs(*after)) + onnx("Pad", onnx("Neg", x), longs(*before))
+
+
 def pad_then_pool(m):
     x = m.pick(FLOAT, rank=4)
     number = sg.tensor(np.float32(m.random.choice((0.0, -np.inf))))
@@ -413,7 +422,7 @@ PATTERNS = (
     one_and_zero, one_and_zero, same_with_itself, twice, inverse_pair, not_of, duplicates, swapped_duplicates,
     transpose_pair, transpose_pair, transposed_sum, transposed_reduction, transposed_rest, transposed_matmul,
     reshape_chain, squeeze_pair, cast_chain, cast_chain, clip_chain, slice_chain, slices_joined, split_joined,
-    concat_chain, pad_chain, pad_then_pool, shape_arithmetic, shape_slices, shape_filled, expanded_sum, linear,
-    parallel_linear, gemm_chain, convolution, convolution, channels_last, dropout, gelu, silu, layer_norm,
+    concat_chain, pad_chain, padded_pieces, pad_then_pool, shape_arithmetic, shape_slices, shape_filled, expanded_sum,
+    linear, parallel_linear, gemm_chain, convolution, convolution, channels_last, dropout, gelu, silu, layer_norm,
     soft_max_by_hand, reassociated, reciprocal_product, where_constant, folded_constants, gathers, shared_gathers,
     tiled, summed, extreme_of_one, powers, divided, constant_branch, random_twins)

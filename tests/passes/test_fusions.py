@@ -195,12 +195,20 @@ def test_scale_and_bias_may_be_variables():
 
 @pytest.mark.parametrize("form", [by_division, by_reciprocal])
 def test_instance_normalisation_is_recognised(form):
-    x = sg.Input((3, None, None), name="x")
+    x = sg.Input((3, 4, 5), name="x")
     scale, offset = (np.float32(v).reshape(3, 1, 1) for v in ([1, 2, 3], [0, 1, -1]))
 
     graph = proved(x, form(sg.tanh(x), [2, 3], scale, offset), passes.recognize_normalization)
 
     assert names(graph)[1:] == ["InstanceNormalization"]
+
+
+@pytest.mark.parametrize("shape", [(3, None, 5), (3, 0, 5)])
+def test_instance_normalisation_of_what_may_be_nothing_stays_written_out(shape):
+    x = sg.Input(shape, name="x")
+    graph = sg.Graph([x], [by_division(sg.tanh(x), [2, 3])])
+
+    assert "InstanceNormalization" not in names(passes.recognize_normalization(graph))  # would end the process
 
 
 @pytest.mark.parametrize("make", [

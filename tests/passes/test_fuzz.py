@@ -46,7 +46,7 @@ def test_every_pattern_is_planted():
 
 
 SELDOM = {"abs_twice", "subtract_zero", "add_zero_to_integers", "relu_twice", "divide_by_one", "not_twice",
-          "add_negative_zero", "simplify_sum_to", "recognize_rms_normalization", "upgrade_opset"}
+          "add_negative_zero", "multiply_by_one", "simplify_sum_to", "recognize_rms_normalization", "upgrade_opset"}
 """Rules so small, and passes for opsets so new or old, that a hundred graphs may have no place for them."""
 
 
