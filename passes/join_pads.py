@@ -111,8 +111,8 @@ def _joined(run: list[_Piece], replaced: Mapping[Operand, Operand]) -> Operand:
     inputs = [x for x in (piece.node.inputs[0] for piece in run) if x is not None]
     axis, whole = first.axis, shape_of(first.node.output)
     assert whole is not None
-    joined: Operand = apply_op(find_op("Concat", "", first.node.op.version), *(replaced.get(x, x) for x in inputs),
-                               axis=axis)
+    op = find_op("Concat", "", max(4, first.node.op.version))  # those before tell no types
+    joined: Operand = apply_op(op, *(replaced.get(x, x) for x in inputs), axis=axis)
     length = whole[axis]
     assert isinstance(length, int)
     if (first.start, last.end) == (0, length):

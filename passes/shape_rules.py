@@ -103,7 +103,7 @@ def _reshape(sizes: KnownShapes, node: Node) -> Partial | None:
 def _reshaped(target: Numbers, given: Shape) -> Partial:
     """The shape that `target` makes of `given`. A size that turns out 0 means: as it was at this place."""
     dims: list[Extent | None] = []
-    is_whole = all(n is not None and n.number != -1 for n in target) and product(
+    is_whole = all(n is not None and n.is_size for n in target) and product(
         given[i] if n.number == 0 and i < len(given) else n for i, n in enumerate(target)) == product(given)
     for i, n in enumerate(target):
         old = given[i] if i < len(given) else None
@@ -111,7 +111,8 @@ def _reshaped(target: Numbers, given: Shape) -> Partial:
             dims.append(None)
         elif n.number == 0:
             dims.append(old)
-        elif n.number is not None or is_whole or n.is_positive or (old is not None and old.divided_by(n) is not None):
+        elif n.number is not None or is_whole or n.is_positive or (
+                old is not None and n.is_size and old.divided_by(n) is not None):
             dims.append(n)
         else:
             dims.append(None)

@@ -41,7 +41,7 @@ from symgraph.ops import *
 from symgraph.ops import random_numbers as random
 from symgraph.runtime.devices import config, device
 from symgraph.runtime.profile import profile, time
-from symgraph.training import Model, Sequential, function, load_onnx, losses
+from symgraph.training import Model, Sequential, function, load_onnx, losses, metrics, optimizers
 
 __version__ = "0.1.0.dev0"
 
@@ -51,6 +51,7 @@ __all__ = [
     "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor",
     "TrainingError", "UnsafeModelError", "UnsupportedOpError", "Variable", "activations", "clear_session", "config",
     "constraints", "device", "dispose", "function", "initializers", "keep", "layers", "load_onnx", "losses", "memory",
-    "models", "ops", "passes", "profile", "random", "regularizers", "runtime", "symbol", "tensor", "tidy", "time",
+    "metrics", "models", "ops", "optimizers", "passes", "profile", "random", "regularizers", "runtime", "symbol",
+    "tensor", "tidy", "time",
 ]
 __all__ += [*_autodiff, *ops.__all__]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from symgraph.core.errors import LayerError, nearest
+from symgraph.core.errors import TrainingError, nearest
 from symgraph.core.tensor import Operand
 from symgraph.training.losses_classification import (
     binary_crossentropy,
@@ -114,7 +114,7 @@ def get(identifier: object) -> Any:
     A function's name gives the function, a class's name a loss with its default arguments; "mse" and the like are
     short names, and TensorFlow.js's spelling ("meanSquaredError") does as well. None stays None.
 
-    Errors: `LayerError` listing the nearest names.
+    Errors: `TrainingError` listing the nearest names.
 
     >>> import symgraph as sg
     >>> sg.losses.get("mse").__name__, sg.losses.get("Huber").delta
@@ -131,7 +131,7 @@ def get(identifier: object) -> Any:
         return identifier()
     if callable(identifier):
         return identifier
-    raise LayerError(f"{identifier!r} is no loss; give a name, a configuration or a function of (y_true, y_pred)")
+    raise TrainingError(f"{identifier!r} is no loss; give a name, a configuration or a function of (y_true, y_pred)")
 
 
 def serialize(loss: Any) -> Any:
@@ -141,17 +141,17 @@ def serialize(loss: Any) -> Any:
         return {"class_name": type(loss).__name__, "config": config}
     if callable(loss) and hasattr(loss, "__name__"):
         return loss.__name__
-    raise LayerError(f"{loss!r} is no loss")
+    raise TrainingError(f"{loss!r} is no loss")
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The loss that `serialize` wrote down. `custom_objects` are classes and functions of your own, by name.
 
-    Errors: `LayerError` for an unknown name, and for arguments the class does not take.
+    Errors: `TrainingError` for an unknown name, and for arguments the class does not take.
     """
     name = config if isinstance(config, str) else config.get("class_name") if isinstance(config, Mapping) else None
     if not isinstance(name, str):
-        raise LayerError(f"the configuration of a loss has no class_name: {config!r}")
+        raise TrainingError(f"the configuration of a loss has no class_name: {config!r}")
     found = _find(name, custom_objects or {})
     if not isinstance(found, type):
         return found
@@ -161,7 +161,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     try:
         return found(**arguments)
     except TypeError:
-        raise LayerError(f"loss {name} takes {inspect.signature(found)}, got {arguments}") from None
+        raise TrainingError(f"loss {name} takes {inspect.signature(found)}, got {arguments}") from None
 
 
 def _find(name: str, custom: Mapping[str, Any] | None = None) -> Any:
@@ -171,5 +171,5 @@ def _find(name: str, custom: Mapping[str, Any] | None = None) -> Any:
             return known[name]
     found = _FUNCTIONS.get(plain) or _ALIASES.get(plain)
     if found is None:
-        raise LayerError(f"no loss {name!r}; {nearest(name, [*_FUNCTIONS, *_ALIASES, *_CLASSES], limit=30)}")
+        raise TrainingError(f"no loss {name!r}; {nearest(name, [*_FUNCTIONS, *_ALIASES, *_CLASSES], limit=30)}")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from symgraph.core.errors import LayerError, ShapeError
+from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import is_floating, is_integer
 from symgraph.ops.activations import as_float, log_softmax, sigmoid, softmax, softplus
@@ -132,10 +132,10 @@ def sparse_categorical_crossentropy(y_true: object, y_pred: object, from_logits:
 
 
 def categorical_generalized_cross_entropy(y_true: object, y_pred: object, q: float) -> Operand:
-    """`(1 - p[y]^q) / q` with class numbers `y_true` and probabilities `y_pred`, `0 < q < 1` (Zhang and Sabuncu 2018)."""
+    """`(1 - p[y]^q) / q`, `0 < q < 1`, with class numbers y and probabilities p (Zhang and Sabuncu 2018)."""
     who = "categorical_generalized_cross_entropy"
     if not 0 < q < 1:
-        raise LayerError(f"{who}: q must be between 0 and 1, got {q!r}")
+        raise TrainingError(f"{who}: q must be between 0 and 1, got {q!r}")
     labels, p, axis = as_labels(who, y_true, y_pred, -1)
     check_labels(who, labels, p.shape[axis])
     own = squeeze(take_along_axis(p, expand_dims(cast_to(labels, "int64"), axis), axis), axis)

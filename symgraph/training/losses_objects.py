@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from symgraph.core.errors import LayerError
+from symgraph.core.errors import TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import as_dtype, is_floating
 from symgraph.ops.comparison import greater, not_equal
@@ -67,7 +67,7 @@ class Loss:
         self.reduction = as_reduction(reduction, self.name)
         self.dtype = as_dtype(dtype or "float32")
         if not is_floating(self.dtype):
-            raise LayerError(f"{self.name}: a loss is computed in floating point, got dtype {self.dtype}")
+            raise TrainingError(f"{self.name}: a loss is computed in floating point, got dtype {self.dtype}")
 
     def __call__(self, y_true: object, y_pred: object, sample_weight: object = None, mask: object = None) -> Operand:
         """The reduced loss. `mask` says which losses count, weights how much.
@@ -87,7 +87,7 @@ class Loss:
 
     def call(self, y_true: Operand, y_pred: Operand) -> Operand:
         """One loss a sample."""
-        raise LayerError(f"loss {type(self).__name__} does not define call(y_true, y_pred)")
+        raise TrainingError(f"loss {type(self).__name__} does not define call(y_true, y_pred)")
 
     def mask(self, y_true: Operand, y_pred: Operand, values: Operand) -> Operand | None:
         """Which of the losses count; None is all."""
@@ -308,7 +308,7 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
     def __init__(self, q: float = 0.5, reduction: str | None = BATCH,
                  name: str | None = "categorical_generalized_cross_entropy", dtype: object = None) -> None:
         if not 0 < q < 1:
-            raise LayerError(f"{name}: q must be between 0 and 1, got {q!r}")
+            raise TrainingError(f"{name}: q must be between 0 and 1, got {q!r}")
         super().__init__(categorical_generalized_cross_entropy, reduction, name, dtype, q=q)
 
     def call(self, y_true: Operand, y_pred: Operand) -> Operand:

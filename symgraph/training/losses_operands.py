@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symgraph.core.errors import DtypeError, LayerError, OpError, ShapeError
+from symgraph.core.errors import DtypeError, OpError, ShapeError, TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape, is_floating, is_integer
 from symgraph.ops.activations import as_float
@@ -120,24 +120,24 @@ def check_labels(who: str, labels: Operand, classes: object, ignored: int | None
 def as_class_axis(who: str, axis: object, rank: int) -> int:
     """The axis of the classes, from 0 on.
 
-    Errors: `LayerError` for what is no axis of a tensor of this rank.
+    Errors: `TrainingError` for what is no axis of a tensor of this rank.
     """
     if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or not -rank <= axis < rank:
-        raise LayerError(f"{who}: axis must be a whole number from {-rank} to {rank - 1}, got {axis!r}")
+        raise TrainingError(f"{who}: axis must be a whole number from {-rank} to {rank - 1}, got {axis!r}")
     return int(axis) % rank
 
 
 def check_share(who: str, name: str, value: float) -> float:
     """An argument that is a number from 0 to 1.
 
-    Errors: `LayerError` naming it.
+    Errors: `TrainingError` naming it.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
-        raise LayerError(f"{who}: {name} must be a number from 0 to 1, got {value!r}")
+        raise TrainingError(f"{who}: {name} must be a number from 0 to 1, got {value!r}")
     return float(value)
 
 
 def one_word_of(who: str, name: str, value: object, words: Sequence[object]) -> None:
-    """Raise `LayerError` where an argument is none of the words there are."""
+    """Raise `TrainingError` where an argument is none of the words there are."""
     if not any(value == word for word in words):
-        raise LayerError(f"{who}: {name} must be one of {', '.join(map(repr, words))}, got {value!r}")
+        raise TrainingError(f"{who}: {name} must be one of {', '.join(map(repr, words))}, got {value!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.core.errors import LayerError, nearest
+from symgraph.core.errors import TrainingError, nearest
 from symgraph.core.tensor import Operand
 from symgraph.ops.arithmetic import divide_no_nan
 from symgraph.ops.indexing import choose
@@ -18,11 +18,11 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 def as_reduction(reduction: object, who: str) -> str:
     """The name of a reduction; None is "none".
 
-    Errors: `LayerError` listing those there are.
+    Errors: `TrainingError` listing those there are.
     """
     name = "none" if reduction is None else reduction
     if name not in REDUCTIONS:
-        raise LayerError(f"{who}: no reduction {reduction!r}; {nearest(str(reduction), REDUCTIONS)}")
+        raise TrainingError(f"{who}: no reduction {reduction!r}; {nearest(str(reduction), REDUCTIONS)}")
     return str(name)
 
 
@@ -35,7 +35,8 @@ def reduce_losses(who: str, values: Operand, sample_weight: object, mask: object
 
     Errors: `ShapeError` for weights that do not fit.
     """
-    weights = merge_weights(who, sample_weight, mask, values.dtype, is_mean=reduction in ("sum_over_batch_size", "mean"))
+    is_mean = reduction in ("sum_over_batch_size", "mean")
+    weights = merge_weights(who, sample_weight, mask, values.dtype, is_mean=is_mean)
     if weights is not None:
         weights, values = align_weights(who, weights, values)
         values = values * weights

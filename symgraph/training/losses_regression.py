@@ -61,7 +61,7 @@ def huber(y_true: object, y_pred: object, delta: float = 1.0) -> Operand:
 
 
 def log_cosh(y_true: object, y_pred: object) -> Operand:
-    """`mean(log(cosh(y_pred - y_true)))` over the last axis, as `e + softplus(-2e) - log 2`, which does not overflow."""
+    """`mean(log(cosh(y_pred - y_true)))` over the last axis, as `e + softplus(-2e) - log 2`: nothing overflows."""
     y, p = as_pair("log_cosh", y_true, y_pred)
     error = p - y
     return _mean(error + softplus(-2.0 * error) - math.log(2.0))

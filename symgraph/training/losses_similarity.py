@@ -12,8 +12,8 @@ from symgraph.ops.activations import as_float, softplus
 from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import maximum
 from symgraph.ops.comparison import equal, logical_and, logical_not, not_equal
-from symgraph.ops.contraction import matmul
 from symgraph.ops.indexing import choose
+from symgraph.ops.linalg import matmul
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.reductions import logsumexp
 from symgraph.ops.reductions import sum as total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgraph.core.errors import LayerError, ShapeError, nearest
+from symgraph.core.errors import ShapeError, TrainingError, nearest
 from symgraph.core.tensor import Operand
 from symgraph.ops.activations import as_float, log_softmax, softplus
 from symgraph.ops.arithmetic import absolute, divide_no_nan, maximum, square
@@ -29,7 +29,7 @@ def compute_weighted_loss(losses: object, weights: object = None, reduction: str
     "sum_by_nonzero_weights" divides the sum by the number of losses whose weight is not 0, "mean" by the sum of the
     weights of all losses, "sum" by nothing; "none" leaves all as they are.
 
-    Errors: `LayerError` for another reduction; `ShapeError` for weights that do not broadcast.
+    Errors: `TrainingError` for another reduction; `ShapeError` for weights that do not broadcast.
 
     >>> import symgraph as sg
     >>> float(sg.losses.compute_weighted_loss([1.0, 2.0, 6.0], [0.0, 1.0, 0.5]))
@@ -38,7 +38,7 @@ def compute_weighted_loss(losses: object, weights: object = None, reduction: str
     who = "compute_weighted_loss"
     name = NUMBERS.get(reduction, reduction) if isinstance(reduction, int) else reduction
     if name not in REDUCTIONS:
-        raise LayerError(f"{who}: no reduction {reduction!r}; {nearest(str(reduction), REDUCTIONS)}")
+        raise TrainingError(f"{who}: no reduction {reduction!r}; {nearest(str(reduction), REDUCTIONS)}")
     values = as_float(losses)
     if weights is None:
         return values if name == "none" else total(values) if name == "sum" else mean(values)

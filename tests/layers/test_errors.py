@@ -89,6 +89,6 @@ def test_a_row_outside_of_an_embedding_is_an_error():
         layer(np.int32([[0, 4]]))
 
 
-def test_a_regularizer_is_refused_when_the_weight_is_made():
-    with pytest.raises(LayerError, match="regularizers come with training"):
-        layers.Dense(4, kernel_regularizer="l2")(layers.Input((3,)))
+def test_an_unknown_regularizer_is_refused_when_the_layer_is_made():
+    with pytest.raises(LayerError, match=r"no regularizer 'l3'; there are: L1, l1"):
+        layers.Dense(4, kernel_regularizer="l3")

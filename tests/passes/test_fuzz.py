@@ -18,8 +18,8 @@ from tests.passes.patterns import PATTERNS
 SEEDS = range(0, 240)
 """Run at every change. `nice python -m tests.passes.fuzz 0 10000` runs more."""
 
-REGRESSIONS = (85, 622, 758, 877, 1094, 1190, 1656, 1900, 1959, 1991, 2093, 2122, 2304, 2403, 2525, 2693, 3582,
-               4362, 4836, 5362, 5693, 7179, 9147)
+REGRESSIONS = (85, 300, 622, 758, 877, 1094, 1190, 1656, 1900, 1959, 1991, 2093, 2122, 2304, 2403, 2525, 2693, 3582,
+               4362, 4836, 5362, 5693, 7173, 7179, 9147)
 """Seeds that once failed, some of them with an earlier generator, so that they make other graphs now."""
 
 ROOT = Path(__file__).resolve().parents[2]

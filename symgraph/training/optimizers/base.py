@@ -13,12 +13,14 @@ import numpy as np
 from symgraph import ops
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import TrainingError, nearest
-from symgraph.core.scope import current_trace, not_tracing
+from symgraph.core.scope import not_tracing
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers import initializers
+from symgraph.training.optimizers.choosing import choose
+from symgraph.training.optimizers.clipping import clip_by_global_norm, clip_by_norm
 from symgraph.training.optimizers.schedules import LearningRateSchedule, deserialize, serialize
 
 SHARED = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
@@ -92,7 +94,7 @@ class Optimizer:
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the state for these variables; the first step does it too.
 
-        Errors: `TrainingError` for what is no floating-point variable.
+        Errors: `TrainingError` for what is no variable.
         """
         if self.built:
             return
@@ -294,8 +296,10 @@ class Optimizer:
             raise self.error(f"got {len(grads)} gradients for {len(variables)} variables")
         self.build(variables)
         for v in variables:
+            if not isinstance(v, Variable):
+                raise self.error(f"trains variables, got {v!r}")
             if v not in self._indices:
-                raise self.error(f"was built for other variables than {v.name if isinstance(v, Variable) else v!r}; "
+                raise self.error(f"was built for other variables than {v.name!r}; "
                                  "build it with all it is to train, or make another one")
         return list(variables)
 
@@ -331,7 +335,7 @@ class Optimizer:
         def update() -> None:
             self._update([g / steps for g in sums], variables)
             for each in self._accumulators:
-                each.assign(np.zeros(each.shape, each.numpy().dtype))
+                each.assign(ops.zeros_like(each))
 
         def wait() -> None:
             for g, v in zip(sums, variables, strict=True):
@@ -355,9 +359,9 @@ class Optimizer:
 
     def _clipped(self, gradients: list[Any]) -> list[Any]:
         if self.clipnorm:
-            return [_to_norm(g, self.clipnorm) for g in gradients]
+            return [clip_by_norm(g, self.clipnorm) for g in gradients]
         if self.global_clipnorm:
-            return _to_global_norm(gradients, self.global_clipnorm)
+            return clip_by_global_norm(gradients, self.global_clipnorm)
         if self.clipvalue:
             return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in gradients]
         return gradients
@@ -427,42 +431,6 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
-
-
-def choose(condition: Any, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
-    """Do the assignments of one of two functions.
-
-    In a trace both are recorded, and what either assigns becomes `where(condition, …, …)`.
-    """
-    trace = current_trace()
-    if trace is None:
-        (then if bool(condition) else otherwise)()
-        return
-    before = dict(trace.updates)
-    results = []
-    for function in (then, otherwise):
-        trace.updates.clear()
-        trace.updates.update(before)
-        function()
-        results.append(dict(trace.updates))
-    trace.updates.clear()
-    trace.updates.update(before)
-    for v in {**results[0], **results[1]}:
-        a, b = (each.get(v, v) for each in results)
-        if a is not b:
-            v.assign(ops.where(condition, a, b))
-
-
-def _to_norm(g: Any, norm: float) -> Any:
-    """`g · norm / max(‖g‖, norm)`."""
-    return g * norm / ops.maximum(ops.sqrt(ops.sum(ops.square(g))), norm)
-
-
-def _to_global_norm(gradients: list[Any], norm: float) -> list[Any]:
-    """Every gradient times `norm / max(n, norm)`, n the norm of all of them together; NaN where n is not finite."""
-    total = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradients))
-    scale = norm * ops.minimum(1.0 / total, 1.0 / norm) + (total - total)
-    return [g * ops.cast(scale, g.dtype) for g in gradients]
 
 
 def _only_once(build: Callable[..., None]) -> Callable[..., None]:

@@ -93,8 +93,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                                 f"got {len(boundaries)} boundaries and {len(values)} values")
         self.boundaries, self.values, self.name = list(boundaries), list(values), name
 
-    def __call__(self, step: Any) -> Operand:
-        step, rate = ops.convert_to_tensor(step), ops.cast(float(self.values[0]), "float32")
+    def __call__(self, step: Any) -> Any:
+        step = ops.convert_to_tensor(step)
+        rate: Any = ops.cast(float(self.values[0]), "float32")
         for boundary, value in zip(self.boundaries, self.values[1:], strict=True):
             is_past = ops.greater(step, ops.cast(ops.convert_to_tensor(boundary), step.dtype))
             rate = ops.where(is_past, ops.cast(float(value), "float32"), rate)
@@ -129,7 +130,7 @@ class PolynomialDecay(LearningRateSchedule):
 class CosineDecay(LearningRateSchedule):
     """`initial · ((1 - alpha) · (1 + cos(π · step / decay_steps)) / 2 + alpha)` (Loshchilov and Hutter 2016).
 
-    With a `warmup_target` the rate first grows in a line from `initial` to it, for `warmup_steps`, and decays from there.
+    With a `warmup_target` the rate first grows in a line from `initial` to it, for `warmup_steps`, then decays.
     """
 
     arguments = ("initial_learning_rate", "decay_steps", "alpha", "name", "warmup_target", "warmup_steps")
@@ -140,7 +141,7 @@ class CosineDecay(LearningRateSchedule):
         self.decay_steps = _positive(self, "decay_steps", decay_steps)
         self.warmup_target, self.warmup_steps = warmup_target, warmup_steps
 
-    def __call__(self, step: Any) -> Operand:
+    def __call__(self, step: Any) -> Any:
         step = _as_float(step)
         if self.warmup_target is None:
             return self._decay(step, self.initial_learning_rate)
@@ -206,9 +207,10 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
         raise TrainingError(f"no schedule {name!r}; {nearest(str(name), known)}")
     cls = known[name]
     try:
-        return cls.from_config(config.get("config") or {})
+        made: LearningRateSchedule = cls.from_config(config.get("config") or {})
     except TypeError:
         raise TrainingError(f"schedule {name} takes {inspect.signature(cls)}, got {config.get('config')!r}") from None
+    return made
 
 
 def _as_float(step: Any) -> Operand:

@@ -1,0 +1,237 @@
+"""Metrics: what is watched while a model trains or is evaluated. Names, arguments and numbers are Keras's.
+
+Functions give one number a sample, objects keep state and sum up what went by. Public as `sg.metrics`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from symgraph.core.errors import TrainingError, nearest
+from symgraph.core.types import Shape
+from symgraph.training.losses_classification import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    kl_divergence,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from symgraph.training.losses_operands import is_one
+from symgraph.training.losses_regression import (
+    huber,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+)
+from symgraph.training.metrics_accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    accuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from symgraph.training.metrics_auc import AUC
+from symgraph.training.metrics_base import Metric, snake_case
+from symgraph.training.metrics_confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    PrecisionAtRecall,
+    Recall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
+)
+from symgraph.training.metrics_fscore import F1Score, FBetaScore
+from symgraph.training.metrics_iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
+from symgraph.training.metrics_losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+from symgraph.training.metrics_mean import Mean, MeanMetricWrapper, Sum
+from symgraph.training.metrics_regression import (
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    PearsonCorrelation,
+    R2Score,
+    RootMeanSquaredError,
+    concordance_correlation,
+    cosine_similarity,
+    pearson_correlation,
+)
+
+__all__ = [
+    "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
+    "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity", "F1Score",
+    "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence", "LogCoshError", "Mean",
+    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU", "MeanMetricWrapper", "MeanSquaredError",
+    "MeanSquaredLogarithmicError", "Metric", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation", "Poisson",
+    "Precision", "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "RootMeanSquaredError",
+    "SensitivityAtSpecificity", "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TopKCategoricalAccuracy",
+    "TrueNegatives", "TruePositives", "accuracy", "binary_accuracy", "binary_crossentropy",
+    "binary_focal_crossentropy", "categorical_accuracy", "categorical_crossentropy", "categorical_focal_crossentropy",
+    "categorical_hinge", "concordance_correlation", "cosine_similarity", "deserialize", "for_output", "get", "hinge",
+    "huber", "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "mean_squared_logarithmic_error", "pearson_correlation", "poisson", "serialize",
+    "sparse_categorical_accuracy", "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy",
+    "squared_hinge", "top_k_categorical_accuracy",
+]
+
+_CLASSES: dict[str, type[Metric]] = {
+    cls.__name__: cls for cls in (
+        AUC, Accuracy, BinaryAccuracy, BinaryCrossentropy, BinaryIoU, CategoricalAccuracy, CategoricalCrossentropy,
+        CategoricalHinge, ConcordanceCorrelation, CosineSimilarity, F1Score, FBetaScore, FalseNegatives,
+        FalsePositives, Hinge, IoU, KLDivergence, LogCoshError, Mean, MeanAbsoluteError, MeanAbsolutePercentageError,
+        MeanIoU, MeanMetricWrapper, MeanSquaredError, MeanSquaredLogarithmicError, OneHotIoU, OneHotMeanIoU,
+        PearsonCorrelation, Poisson, Precision, PrecisionAtRecall, R2Score, Recall, RecallAtPrecision,
+        RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy, SparseCategoricalCrossentropy,
+        SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, SquaredHinge, Sum, TopKCategoricalAccuracy,
+        TrueNegatives, TruePositives)}
+
+_NAMES: dict[str, type[Metric]] = {snake_case(name): cls for name, cls in _CLASSES.items()}
+
+_ALIASES: dict[str, type[Metric]] = {
+    "acc": Accuracy, "bce": BinaryCrossentropy, "cosine": CosineSimilarity, "kld": KLDivergence,
+    "mae": MeanAbsoluteError, "mape": MeanAbsolutePercentageError, "mean_iou": MeanIoU, "mse": MeanSquaredError,
+    "msle": MeanSquaredLogarithmicError, "rmse": RootMeanSquaredError,
+}
+
+_BY_OUTPUT: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
+    "accuracy": (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy),
+    "acc": (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy),
+    "crossentropy": (BinaryCrossentropy, SparseCategoricalCrossentropy, CategoricalCrossentropy),
+    "ce": (BinaryCrossentropy, SparseCategoricalCrossentropy, CategoricalCrossentropy),
+}
+"""What these words mean where the output is one probability, where targets are class numbers, and else."""
+
+
+def get(identifier: object) -> Any:
+    """The metric that `identifier` names: a name, a configuration, a class, a function, or the metric itself.
+
+    Names are those of the classes, in either spelling, and short ones such as "mse". None stays None.
+
+    Errors: `TrainingError` listing the nearest names.
+
+    >>> import symgraph as sg
+    >>> sg.metrics.get("mse")
+    <MeanSquaredError 'mean_squared_error'>
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, str):
+        return _made(_find(identifier), {})
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier)
+    if inspect.isclass(identifier) and issubclass(identifier, Metric):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise TrainingError(f"{identifier!r} is no metric; give a name, a configuration or a function of (y_true, y_pred)")
+
+
+def for_output(identifier: object, y_true: Shape, y_pred: Shape) -> Metric:
+    """A metric of one output, given the shapes of its targets and predictions.
+
+    "accuracy" and "crossentropy" are binary where the last axis of predictions is 1, or missing; sparse where targets
+    have an axis less, or a last one of 1; else categorical. Functions become their means.
+
+    >>> import symgraph as sg
+    >>> sg.metrics.for_output("accuracy", (None,), (None, 10)).name
+    'accuracy'
+    """
+    if isinstance(identifier, str) and identifier in _BY_OUTPUT:
+        binary, sparse, categorical = _BY_OUTPUT[identifier]
+        is_sparse = len(y_true) < len(y_pred) or (bool(y_true) and is_one(y_true[-1]))
+        is_binary = len(y_pred) < 2 or is_one(y_pred[-1])
+        cls = binary if is_binary else sparse if is_sparse else categorical
+        return cls(name=identifier)
+    found = get(identifier)
+    if isinstance(found, Metric):
+        return found
+    if found is None:
+        raise TrainingError("None is no metric")
+    return MeanMetricWrapper(found)
+
+
+def serialize(metric: Any) -> Any:
+    """A metric as plain data, from which `deserialize` makes an equal one: class and arguments, not its state."""
+    if isinstance(metric, Metric):
+        config = {k: getattr(v, "__name__", v) if callable(v) else v for k, v in metric.get_config().items()}
+        return {"class_name": type(metric).__name__, "config": config}
+    if callable(metric) and hasattr(metric, "__name__"):
+        return metric.__name__
+    raise TrainingError(f"{metric!r} is no metric")
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The metric that `serialize` wrote down. `custom_objects` are classes and functions of your own, by name.
+
+    Errors: `TrainingError` for an unknown name, and for arguments the class does not take.
+    """
+    name = config if isinstance(config, str) else config.get("class_name") if isinstance(config, Mapping) else None
+    if not isinstance(name, str):
+        raise TrainingError(f"the configuration of a metric has no class_name: {config!r}")
+    arguments = dict(config.get("config") or {}) if isinstance(config, Mapping) else {}
+    if isinstance(arguments.get("fn"), str):
+        arguments["fn"] = _function(arguments["fn"], custom_objects or {})
+    return _made(_find(name, custom_objects), arguments)
+
+
+def _made(found: Any, arguments: dict[str, Any]) -> Any:
+    if not isinstance(found, type):
+        return found
+    try:
+        return found(**arguments)
+    except TypeError:
+        raise TrainingError(f"metric {found.__name__} takes {inspect.signature(found)}, got {arguments}") from None
+
+
+def _find(name: str, custom: Mapping[str, Any] | None = None) -> Any:
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    for known in (custom or {}, _CLASSES, _NAMES, _ALIASES):
+        found = known.get(name) or known.get(plain)
+        if found is not None:
+            return found
+    try:
+        return _function(plain, {})
+    except TrainingError:
+        near = nearest(name, [*_NAMES, *_ALIASES, *_BY_OUTPUT], limit=30)
+        raise TrainingError(f"no metric {name!r}; {near}") from None
+
+
+def _function(name: str, custom: Mapping[str, Any]) -> Any:
+    found = custom.get(name) or (globals().get(name) if name in __all__ else None)
+    if not callable(found) or name in ("get", "serialize", "deserialize", "for_output"):
+        raise TrainingError(f"no function {name!r} among metrics and losses; give it in custom_objects")
+    return found
