@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from symgraph.core.apply import apply_op
+from symgraph.core.errors import OpError
 from symgraph.core.graph import Graph, constant_array
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import is_floating
@@ -39,7 +41,9 @@ def fold_into_convolution(graph: Graph) -> Graph:
         if folded is None:
             return None
         attributes: dict[str, Any] = dict(conv.attributes)
-        return [apply_op(conv.op, conv.inputs[0], *folded, **attributes), *(None for _ in node.outputs[1:])]
+        with suppress(OpError):  # a convolution that can never run, as folding has shown, stays as it is
+            return [apply_op(conv.op, conv.inputs[0], *folded, **attributes), *(None for _ in node.outputs[1:])]
+        return None
 
     return graph.rewrite(fold)
 

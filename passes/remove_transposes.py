@@ -56,11 +56,10 @@ def is_transpose(node: Node | None) -> bool:
 
 
 def perm_of(node: Node) -> Perm | None:
-    """The perm of a Transpose."""
-    perm = node.attributes.get("perm")
+    """The perm of a Transpose; None where it is unknown, or does not fit: folding may show what can never run."""
+    perm, shape = node.attributes.get("perm"), shape_of(node.inputs[0])
     if isinstance(perm, tuple):
-        return perm
-    shape = shape_of(node.inputs[0])
+        return perm if shape is None or len(shape) == len(perm) else None
     return None if shape is None else tuple(reversed(range(len(shape))))
 
 

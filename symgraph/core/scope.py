@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from symgraph.core.tensor import Operand
@@ -21,10 +21,14 @@ _PLACE: ContextVar[tuple[Source | None] | None] = ContextVar("place", default=No
 
 
 class Trace:
-    """What a traced function does besides returning: the variables it assigns, with their new values."""
+    """What a traced function does besides returning.
+
+    It assigns variables their new values (`updates`), and layers called in it add to the loss (`losses`).
+    """
 
     def __init__(self) -> None:
         self.updates: dict[Variable, Operand] = {}
+        self.losses: list[tuple[Any, Operand]] = []
 
 
 def current_layer() -> tuple[str, ...]:

@@ -95,15 +95,6 @@ class CheckedLayer(Layer):
         except LayerError as error:
             raise self.error(str(error)) from None
 
-    def not_yet(self, **given: object) -> None:
-        """Refuse arguments that would be silently ignored.
-
-        Errors: `LayerError` naming those that are given.
-        """
-        names = [name for name, value in given.items() if value is not None]
-        if names:
-            raise self.error(f"{', '.join(names)}: comes with training, which this version does not have yet")
-
 
 class SpatialLayer(CheckedLayer):
     """A layer over sequences, images or volumes: `rank` axes of space, and one of channels.

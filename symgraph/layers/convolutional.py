@@ -26,8 +26,7 @@ class ConvolutionLayer(SpatialLayer):
             self, kernel_size: Sizes, strides: Sizes, padding: str, data_format: str | None, dilation_rate: Sizes,
             activation: object, use_bias: bool, bias_initializer: object, bias_regularizer: object,
             activity_regularizer: object, bias_constraint: object, **options: Any) -> None:
-        super().__init__(data_format, **options)
-        self.not_yet(activity_regularizer=activity_regularizer)
+        super().__init__(data_format, activity_regularizer=activity_regularizer, **options)
         self.kernel_size = self.wholes("kernel_size", kernel_size, self.rank)
         self.strides = self.wholes("strides", strides, self.rank)
         self.dilation_rate = self.wholes("dilation_rate", dilation_rate, self.rank)

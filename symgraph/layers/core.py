@@ -35,8 +35,7 @@ class Dense(CheckedLayer):
             kernel_initializer: object = "glorot_uniform", bias_initializer: object = "zeros",
             kernel_regularizer: object = None, bias_regularizer: object = None, activity_regularizer: object = None,
             kernel_constraint: object = None, bias_constraint: object = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.not_yet(activity_regularizer=activity_regularizer)
+        super().__init__(activity_regularizer=activity_regularizer, **options)
         self.units = self.whole("units", units)
         self.activation = self.as_activation(activation)
         self.use_bias = use_bias
@@ -80,8 +79,7 @@ class Embedding(CheckedLayer):
             self, input_dim: int, output_dim: int, embeddings_initializer: object = "uniform",
             embeddings_regularizer: object = None, embeddings_constraint: object = None, mask_zero: bool = False,
             weights: Any = None, activity_regularizer: object = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.not_yet(activity_regularizer=activity_regularizer)
+        super().__init__(activity_regularizer=activity_regularizer, **options)
         if mask_zero:
             raise self.error("mask_zero: masks come with recurrent layers, which this version does not have yet")
         self.input_dim = self.whole("input_dim", input_dim)

@@ -37,8 +37,7 @@ class EinsumDense(CheckedLayer):
             bias_initializer: object = "zeros", kernel_regularizer: object = None, bias_regularizer: object = None,
             kernel_constraint: object = None, bias_constraint: object = None, activity_regularizer: object = None,
             **options: Any) -> None:
-        super().__init__(**options)
-        self.not_yet(activity_regularizer=activity_regularizer)
+        super().__init__(activity_regularizer=activity_regularizer, **options)
         match = _EQUATION.fullmatch(equation.replace(" ", ""))
         if match is None:
             raise self.error(f'equation must be like "abc,cd->abd", "...c,cd->...d" or "bc...,cd->bd...", '

@@ -32,6 +32,7 @@ from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers import constraints, initializers, regularizers
 from symgraph.ops.casting import cast
+from symgraph.ops.sizes import dimension
 
 _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
 _NAME_COUNTS: Counter[str] = Counter()
@@ -70,13 +71,15 @@ class Layer:
 
     _arguments: dict[str, Any]
     _calls: list[LayerCall]
+    _losses: list[Operand]
     _sublayers: list[Layer]
     _weights: list[Variable]
     built: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Layer:
         self = super().__new__(cls)
-        self.__dict__.update(_weights=[], _sublayers=[], _calls=[], built=False, _name="", _trainable=True)
+        self.__dict__.update(_weights=[], _sublayers=[], _calls=[], _losses=[], built=False, _name="",
+                             _trainable=True, activity_regularizer=None)
         self.__dict__["_arguments"] = _constructor_arguments(cls, args, kwargs)
         return self
 
@@ -86,7 +89,8 @@ class Layer:
             cls.build = _marking_built(cls.build)  # type: ignore[method-assign]
 
     def __init__(
-            self, *, name: str | None = None, trainable: bool = True, dtype: object = None,
+            self, *, activity_regularizer: object = None, name: str | None = None, trainable: bool = True,
+            dtype: object = None,
             input_shape: object = None, input_dim: int | None = None, batch_size: int | None = None,
             batch_input_shape: object = None, batch_shape: object = None, **unknown: object) -> None:
         if unknown:
@@ -94,6 +98,7 @@ class Layer:
             raise LayerError(f"{type(self).__name__}: no argument {word!r}; {nearest(word, self._arguments_known())}")
         self._name = name or unique_layer_name(_snake_case(type(self).__name__))
         self._trainable = trainable
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self.dtype = as_dtype(dtype or "float32")
         batch_input_shape = batch_input_shape if batch_input_shape is not None else batch_shape
         if input_dim is not None:
@@ -124,6 +129,8 @@ class Layer:
         args, kwargs = self._convert((args, kwargs))
         operands = [x for x in flatten((args, kwargs)) if isinstance(x, Operand)]
         is_definition = current_trace() is None and any(isinstance(x, SymbolicTensor) for x in operands)
+        if not current_layer():
+            self._forget_losses()
         youngest = max((x.node.serial for x in operands if isinstance(x, SymbolicTensor) and x.node), default=-1)
         with layer_scope(self.name):
             self._ensure_built(args, kwargs)
@@ -138,6 +145,8 @@ class Layer:
             finally:
                 _TRAINING.reset(token)
             outputs = self._own_outputs(outputs, youngest)
+            if self.activity_regularizer is not None and not is_definition:
+                self._penalize(outputs)
         if is_definition:
             self.record_call(args, kwargs, outputs)
         return outputs
@@ -266,11 +275,44 @@ class Layer:
 
     @property
     def losses(self) -> list[Any]:
-        """The penalties of the regularizers of all trainable weights, each a scalar.
+        """What to add to the loss: what was added in the last call, then the penalties of all trainable weights.
 
-        In a compiled function, and while a tape watches, they are computed from the weights as they are there.
+        In a compiled function these are its own symbols, and the penalties those of the weights as they are there.
         """
-        return [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
+        layers, trace = dict.fromkeys(layer for layer, _ in self._walk_layers()), current_trace()
+        added = [x for layer in layers for x in layer._losses] if trace is None else [
+            x for layer in layers for owner, x in trace.losses if owner is layer]
+        return [*added, *(v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None)]
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar, or several, to the `losses` until the layer, or one around it, is called again.
+
+        Errors: `LayerError` for what is no tensor.
+        """
+        trace = current_trace()
+        for x in flatten(loss):
+            if not isinstance(x, Operand):
+                raise self.error(f"add_loss takes tensors, got {x!r}")
+            if trace is not None:
+                trace.losses.append((self, x))
+            elif not isinstance(x, SymbolicTensor):
+                self._losses.append(x)
+
+    def _penalize(self, outputs: Any) -> None:
+        """Add `activity_regularizer(output) / batch size` for each output."""
+        assert self.activity_regularizer is not None
+        for x in flatten(outputs):
+            if isinstance(x, Operand):
+                loss = self.activity_regularizer(x)
+                self.add_loss(loss / cast(dimension(x, 0), loss.dtype) if x.ndim else loss)
+
+    def _forget_losses(self) -> None:
+        trace = current_trace()
+        layers = {layer for layer, _ in self._walk_layers()}
+        for layer in layers if trace is None else ():
+            layer._losses.clear()
+        if trace is not None and trace.losses:
+            trace.losses[:] = [(owner, x) for owner, x in trace.losses if owner not in layers]
 
     def _walk_weights(self) -> list[tuple[Variable, bool]]:
         found: dict[Variable, bool] = {}
@@ -394,6 +436,15 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
+
+
+def keep_losses(layers: Iterable[Layer], losses: Iterable[Operand]) -> None:
+    """Let each layer have the loss that it added in a compiled graph that ran."""
+    if not current_layer():
+        for layer in layers:
+            layer._losses.clear()
+    for layer, loss in zip(layers, losses, strict=True):
+        layer._losses.append(loss)
 
 
 def _marking_built(build: Callable[..., None]) -> Callable[..., None]:

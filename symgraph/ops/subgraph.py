@@ -42,7 +42,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[SymbolicTensor
                    who: str) -> Traced:
     """Run `function(*arguments)`, made of the symbols `inputs`, and keep what it returns.
 
-    Errors: `GraphError` where it assigns a variable: that could not be undone or repeated.
+    Errors: `GraphError` where it assigns a variable or adds to a loss: that could not be undone or repeated.
     """
     begin = Node(find_op("Identity"), (), {}, ()).serial
     outer = current_trace()
@@ -57,6 +57,9 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[SymbolicTensor
         if known.get(variable) is not value:
             raise GraphError(f"{who}: the function assigns variable {variable.name!r}; return the new value instead, "
                              "and assign it after")
+    if inner.losses:
+        raise GraphError(f"{who}: the function calls layer {inner.losses[0][0].name!r}, which adds to the loss; "
+                         "such a layer cannot be called in a branch or a loop")
     return Traced(result, outputs, tuple(inputs), begin)
 
 

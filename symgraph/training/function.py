@@ -22,16 +22,18 @@ from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import Dim, TensorType, ValueType
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
+from symgraph.layers.layer import keep_losses
 from symgraph.runtime.session import Session
 
 
 @dataclass(frozen=True)
 class Traced:
-    """A function as a graph: the graph gives the outputs, then the new values of `assigned`."""
+    """A function as a graph: it gives the outputs, the new values of `assigned`, and what the layers `adding` add."""
 
     graph: Graph
     outputs: Any
     assigned: tuple[Variable, ...]
+    adding: tuple[Any, ...] = ()
 
     @functools.cached_property
     def session(self) -> Session:
@@ -45,10 +47,13 @@ class Traced:
         read = [v.value for v in variables]
         arrays = [x.numpy() for x in inputs]
         results = self.session.run(dict(zip(self.graph.input_names, arrays, strict=True)))
-        count = len(results) - len(self.assigned)
-        for variable, value in zip(self.assigned, results[count:], strict=True):
+        last = len(results) - len(self.adding)
+        count = last - len(self.assigned)
+        for variable, value in zip(self.assigned, results[count:last], strict=True):
             variable.assign(value)
         values = tuple(as_value(x) for x in results)
+        if self.adding:
+            keep_losses(self.adding, values[last:])
         for recorder in watching:
             recorder.record(intern_op(self.graph.name, DOMAIN, 1, None), (*inputs, *read), {}, values, lifted)
         return pack(self.outputs, values[:count])
@@ -63,9 +68,10 @@ def trace(function: Callable[..., Any], types: Sequence[ValueType | None], struc
     with tracing(effects):
         outputs = function(*args, **kwargs)
         leaves = [_as_output(x) for x in flatten(outputs)]
-    graph = Graph(symbols, [*leaves, *effects.updates.values()],
+    graph = Graph(symbols, [*leaves, *effects.updates.values(), *(_as_output(x) for _, x in effects.losses)],
                   name=name or str(getattr(function, "__name__", "function")))
-    return Traced(graph, pack(outputs, range(len(leaves))), tuple(effects.updates))
+    adding = tuple(layer for layer, _ in effects.losses)
+    return Traced(graph, pack(outputs, range(len(leaves))), tuple(effects.updates), adding)
 
 
 def as_value(result: Any) -> Any:

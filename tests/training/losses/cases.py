@@ -44,7 +44,7 @@ DATA = {
     "cube_ignored": np.where(_cube_labels == 1, 255, _cube_labels),
     "embeddings": _unit(6, 4), "classes": np.array([0, 1, 0, 2, 2, 0]), "lonely": np.arange(6),
     "spelling": np.array([[1, 2, 2, 3], [3, 1, 0, 0], [2, 0, 0, 0]]), "sounds": _normal(3, 9, 5),
-    "weights": _uniform(6), "weight_column": _uniform(6, 1), "weight_matrix": _uniform(6, 5), "two_weights": _uniform(2),
+    "weights": _uniform(6), "weight_column": _uniform(6, 1),
     "cube_weights": _uniform(2, 4), "no_weights": np.zeros(6, np.float32),
 }
 

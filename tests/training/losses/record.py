@@ -1,4 +1,7 @@
-"""Writes what Keras says about every row to recorded.json. `KERAS_BACKEND=jax python -m tests.training.losses.record`."""
+"""Writes what Keras says about every row to recorded.json.
+
+`KERAS_BACKEND=jax python -m tests.training.losses.record`, in an environment that has it; after a row is new or changed.
+"""
 
 import json
 import os
