@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SUMMARY = re.compile(r"^\d+ graphs from seed \d+: (\d+) wrong; (\{.*\})$", re.M)
 SHOWN = {"compared": "graphs compared, with what pipelines made of them", "optimised": "made smaller by exact passes",
          "relaxed": "changed by relaxed passes, compared within a tolerance", "last bits moved": "last bits moved, by "
-         "kernels of ONNX Runtime that round by the place in the tensor", "last bits blown up": "results that move as far "
-         "where the inputs move in their last bits"}
+         "kernels of ONNX Runtime that round by the place in the tensor",
+         "last bits blown up": "results that move as far where the inputs move in their last bits"}
 
 
 def report() -> str:

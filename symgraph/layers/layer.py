@@ -31,8 +31,8 @@ from symgraph.core.types import Shape, TensorType, as_dtype, as_shape, format_di
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers import constraints, initializers, regularizers
+from symgraph.layers.added_losses import add_loss, added_losses, forget_losses, penalize_activity
 from symgraph.ops.casting import cast
-from symgraph.ops.sizes import dimension
 
 _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
 _NAME_COUNTS: Counter[str] = Counter()
@@ -130,7 +130,7 @@ class Layer:
         operands = [x for x in flatten((args, kwargs)) if isinstance(x, Operand)]
         is_definition = current_trace() is None and any(isinstance(x, SymbolicTensor) for x in operands)
         if not current_layer():
-            self._forget_losses()
+            forget_losses({layer for layer, _ in self._walk_layers()})
         youngest = max((x.node.serial for x in operands if isinstance(x, SymbolicTensor) and x.node), default=-1)
         with layer_scope(self.name):
             self._ensure_built(args, kwargs)
@@ -146,7 +146,7 @@ class Layer:
                 _TRAINING.reset(token)
             outputs = self._own_outputs(outputs, youngest)
             if self.activity_regularizer is not None and not is_definition:
-                self._penalize(outputs)
+                penalize_activity(self, outputs)
         if is_definition:
             self.record_call(args, kwargs, outputs)
         return outputs
@@ -279,9 +279,7 @@ class Layer:
 
         In a compiled function these are its own symbols, and the penalties those of the weights as they are there.
         """
-        layers, trace = dict.fromkeys(layer for layer, _ in self._walk_layers()), current_trace()
-        added = [x for layer in layers for x in layer._losses] if trace is None else [
-            x for layer in layers for owner, x in trace.losses if owner is layer]
+        added = added_losses(dict.fromkeys(layer for layer, _ in self._walk_layers()))
         return [*added, *(v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None)]
 
     def add_loss(self, loss: Any) -> None:
@@ -289,30 +287,7 @@ class Layer:
 
         Errors: `LayerError` for what is no tensor.
         """
-        trace = current_trace()
-        for x in flatten(loss):
-            if not isinstance(x, Operand):
-                raise self.error(f"add_loss takes tensors, got {x!r}")
-            if trace is not None:
-                trace.losses.append((self, x))
-            elif not isinstance(x, SymbolicTensor):
-                self._losses.append(x)
-
-    def _penalize(self, outputs: Any) -> None:
-        """Add `activity_regularizer(output) / batch size` for each output."""
-        assert self.activity_regularizer is not None
-        for x in flatten(outputs):
-            if isinstance(x, Operand):
-                loss = self.activity_regularizer(x)
-                self.add_loss(loss / cast(dimension(x, 0), loss.dtype) if x.ndim else loss)
-
-    def _forget_losses(self) -> None:
-        trace = current_trace()
-        layers = {layer for layer, _ in self._walk_layers()}
-        for layer in layers if trace is None else ():
-            layer._losses.clear()
-        if trace is not None and trace.losses:
-            trace.losses[:] = [(owner, x) for owner, x in trace.losses if owner not in layers]
+        add_loss(self, loss)
 
     def _walk_weights(self) -> list[tuple[Variable, bool]]:
         found: dict[Variable, bool] = {}
@@ -436,15 +411,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
-
-
-def keep_losses(layers: Iterable[Layer], losses: Iterable[Operand]) -> None:
-    """Let each layer have the loss that it added in a compiled graph that ran."""
-    if not current_layer():
-        for layer in layers:
-            layer._losses.clear()
-    for layer, loss in zip(layers, losses, strict=True):
-        layer._losses.append(loss)
 
 
 def _marking_built(build: Callable[..., None]) -> Callable[..., None]:

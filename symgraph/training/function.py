@@ -22,7 +22,7 @@ from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import Dim, TensorType, ValueType
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
-from symgraph.layers.layer import keep_losses
+from symgraph.layers.added_losses import keep_losses
 from symgraph.runtime.session import Session
 
 

@@ -144,24 +144,25 @@ def serialize(loss: Any) -> Any:
     raise TrainingError(f"{loss!r} is no loss")
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The loss that `serialize` wrote down. `custom_objects` are classes and functions of your own, by name.
 
     Errors: `TrainingError` for an unknown name, and for arguments the class does not take.
     """
-    name = config if isinstance(config, str) else config.get("class_name") if isinstance(config, Mapping) else None
-    if not isinstance(name, str):
-        raise TrainingError(f"the configuration of a loss has no class_name: {config!r}")
-    found = _find(name, custom_objects or {})
+    config = name if isinstance(name, Mapping) else {"class_name": name}
+    word = config.get("class_name")
+    if not isinstance(word, str):
+        raise TrainingError(f"the configuration of a loss has no class_name: {name!r}")
+    found = _find(word, custom_objects or {})
     if not isinstance(found, type):
         return found
-    arguments = dict(config.get("config") or {}) if isinstance(config, Mapping) else {}
+    arguments = dict(config.get("config") or {})
     if isinstance(arguments.get("fn"), str):
         arguments["fn"] = _find(arguments["fn"], custom_objects or {})
     try:
         return found(**arguments)
     except TypeError:
-        raise TrainingError(f"loss {name} takes {inspect.signature(found)}, got {arguments}") from None
+        raise TrainingError(f"loss {word} takes {inspect.signature(found)}, got {arguments}") from None
 
 
 def _find(name: str, custom: Mapping[str, Any] | None = None) -> Any:

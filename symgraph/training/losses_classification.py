@@ -8,9 +8,10 @@ from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import is_floating, is_integer
 from symgraph.ops.activations import as_float, log_softmax, sigmoid, softmax, softplus
+from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import maximum, square
 from symgraph.ops.comparison import equal, logical_or, not_equal
-from symgraph.ops.indexing import choose, take_along_axis
+from symgraph.ops.indexing import choose
 from symgraph.ops.mathematics import log
 from symgraph.ops.powers import power
 from symgraph.ops.promotion import as_operand, cast_to
@@ -121,11 +122,10 @@ def sparse_categorical_crossentropy(y_true: object, y_pred: object, from_logits:
         is_kept = not_equal(labels, ignore_class)
         labels = choose(is_kept, labels, 0)
         p = choose(expand_dims(is_kept, axis), p, 0.0)
-    place = expand_dims(labels, axis)
     if from_logits:
-        log_p = take_along_axis(log_softmax(p, axis), place, axis)
+        log_p = _of_class(log_softmax(p, axis), labels, axis)
     else:
-        own = take_along_axis(p, place, axis) / _sum_of_proportions(p, axis, is_kept)
+        own = _of_class(p, labels, axis) / _sum_of_proportions(p, axis, is_kept)
         log_p = log(clip(own, EPSILON, 1.0 - EPSILON))
     loss = -squeeze(log_p, axis)
     return loss if is_kept is None else choose(is_kept, loss, 0.0)
@@ -138,7 +138,7 @@ def categorical_generalized_cross_entropy(y_true: object, y_pred: object, q: flo
         raise TrainingError(f"{who}: q must be between 0 and 1, got {q!r}")
     labels, p, axis = as_labels(who, y_true, y_pred, -1)
     check_labels(who, labels, p.shape[axis])
-    own = squeeze(take_along_axis(p, expand_dims(cast_to(labels, "int64"), axis), axis), axis)
+    own = squeeze(_of_class(p, cast_to(labels, "int64"), axis), axis)
     return (1.0 - power(maximum(own, TINIEST), q)) / q
 
 
@@ -216,6 +216,11 @@ def _sum_of_proportions(p: Operand, axis: int, is_kept: Operand | None) -> Opera
     """The sum along `axis`, 1 where the row is not kept, for it is 0 there."""
     found = total(p, axis, keepdims=True)
     return found if is_kept is None else choose(expand_dims(is_kept, axis), found, 1.0)
+
+
+def _of_class(x: Operand, labels: Operand, axis: int) -> Operand:
+    """The element of each label's class along `axis`, which keeps the size 1."""
+    return apply("GatherElements", x, expand_dims(labels, axis), axis=axis)
 
 
 def _smooth_binary(who: str, y: Operand, label_smoothing: float) -> Operand:

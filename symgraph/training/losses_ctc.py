@@ -13,7 +13,7 @@ from symgraph.ops.activations import as_float, log_softmax
 from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import maximum
 from symgraph.ops.comparison import logical_and, not_equal
-from symgraph.ops.indexing import choose, take_along_axis
+from symgraph.ops.indexing import choose
 from symgraph.ops.joining import concat
 from symgraph.ops.loops import scan
 from symgraph.ops.mathematics import logaddexp
@@ -56,7 +56,7 @@ def _ctc(labels: Operand, logits: Operand) -> Operand:
     before = concat([blank, blank, places[:, :-2]], axis=1)
     may_skip = logical_and(not_equal(places, BLANK), not_equal(places, before))
     wanted = broadcast_to(expand_dims(places, 1), (batch, dimension(logits, 1), size))
-    gains = transpose(take_along_axis(log_p, wanted, 2), (1, 0, 2))
+    gains = transpose(apply("GatherElements", log_p, wanted, axis=2), (1, 0, 2))
     never = cast_to(broadcast_to(np.float32(NEVER), (batch, 1)), log_p.dtype)
 
     def step(scores: Operand, gain: Operand) -> tuple[Operand, None]:
@@ -68,6 +68,6 @@ def _ctc(labels: Operand, logits: Operand) -> Operand:
     zeros = cast_to(broadcast_to(np.float32(0.0), (batch, size)), log_p.dtype)
     scores, _ = scan(step, choose(is_first, zeros, NEVER), gains)
     last = expand_dims(times(2, total(cast_to(not_equal(labels, BLANK), "int64"), 1)), 1)
-    at_blank = take_along_axis(scores, last, 1)
-    at_label = take_along_axis(scores, maximum(last - np.int64(1), np.int64(0)), 1)
+    at_blank = apply("GatherElements", scores, last, axis=1)
+    at_label = apply("GatherElements", scores, maximum(last - np.int64(1), np.int64(0)), axis=1)
     return -squeeze(logaddexp(at_blank, choose(not_equal(last, 0), at_label, NEVER)), 1)

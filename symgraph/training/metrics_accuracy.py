@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from symgraph.core.tensor import Operand
+from symgraph.core.types import is_integer
+from symgraph.ops.applying import apply
 from symgraph.ops.comparison import equal, greater
 from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.reductions import any as holds_for_any
-from symgraph.ops.reductions import argmax
 from symgraph.ops.shape import expand_dims, squeeze
 from symgraph.ops.sorting import in_top_k
 from symgraph.training.losses_classification import as_labels
@@ -35,7 +36,7 @@ def binary_accuracy(y_true: object, y_pred: object, threshold: float = 0.5) -> O
 def categorical_accuracy(y_true: object, y_pred: object) -> Operand:
     """1 where the largest prediction and the largest target stand at one place of the last axis, else 0."""
     y, p = as_pair("categorical_accuracy", y_true, y_pred)
-    return cast_to(equal(argmax(y, -1), argmax(p, -1)), "float32")
+    return cast_to(equal(_place(y), _place(p)), "float32")
 
 
 def sparse_categorical_accuracy(y_true: object, y_pred: object) -> Operand:
@@ -46,14 +47,17 @@ def sparse_categorical_accuracy(y_true: object, y_pred: object) -> Operand:
     [1.0, 0.0]
     """
     labels, p, _ = as_labels("sparse_categorical_accuracy", y_true, y_pred, -1)
-    matches = cast_to(equal(labels, argmax(p, -1)), "float32")
+    place = _place(p)
+    is_whole = is_integer(labels.dtype)
+    matches = equal(cast_to(labels, "int64"), place) if is_whole else equal(labels, cast_to(place, labels.dtype))
+    matches = cast_to(matches, "float32")
     return squeeze(matches, -1) if matches.ndim > 1 and is_one(matches.shape[-1]) else matches
 
 
 def top_k_categorical_accuracy(y_true: object, y_pred: object, k: int = 5) -> Operand:
     """1 where the largest target is among the `k` largest predictions of the last axis, else 0."""
     y, p = as_pair("top_k_categorical_accuracy", y_true, y_pred)
-    return cast_to(in_top_k(argmax(y, -1), p, k), "float32")
+    return cast_to(in_top_k(_place(y), p, k), "float32")
 
 
 def sparse_top_k_categorical_accuracy(y_true: object, y_pred: object, k: int = 5,
@@ -71,6 +75,11 @@ def sparse_top_k_categorical_accuracy(y_true: object, y_pred: object, k: int = 5
         return cast_to(holds_for_any(equal(own, as_operand(p[..., :k])), -1), "float32")
     check_labels(who, labels, p.shape[axis])
     return cast_to(in_top_k(cast_to(labels, "int64"), p, k), "float32")
+
+
+def _place(x: Operand) -> Operand:
+    """Where along the last axis the largest element stands, the first of several."""
+    return apply("ArgMax", x, axis=x.ndim - 1, keepdims=0)
 
 
 class Accuracy(MeanMetricWrapper):

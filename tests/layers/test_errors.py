@@ -16,7 +16,6 @@ def applied(layer, *shapes, **options):
     (lambda: layers.Dense(0, name="mine"), "units must be a whole number from 1 on, got 0"),
     (lambda: layers.Dense(2.5, name="mine"), r"units .*2\.5"),
     (lambda: layers.Dense(2, activation="rleu", name="mine"), 'no activation \'rleu\'; did you mean "relu"'),
-    (lambda: layers.Dense(2, activity_regularizer="l2", name="mine"), "activity_regularizer: comes with training"),
     (lambda: layers.Conv2D(0, 3, name="mine"), "filters"),
     (lambda: layers.Conv2D(4, 0, name="mine"), "kernel_size"),
     (lambda: layers.Conv2D(4, (3, 3, 3), name="mine"), "kernel_size must be a whole number or 2 of them"),

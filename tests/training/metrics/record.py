@@ -4,6 +4,7 @@
 changed.
 """
 
+import inspect
 import json
 import os
 
@@ -19,15 +20,19 @@ def answer(x):
     return [float(f"{v:.8g}") for v in np.asarray(x, np.float64).ravel()], list(np.shape(x))
 
 
+def signatures():
+    """The arguments of everything public, in order."""
+    public = {name: getattr(keras.metrics, name) for name in dir(keras.metrics) if not name.startswith("_")}
+    return {name: list(inspect.signature(x).parameters) for name, x in public.items() if callable(x)}
+
+
 def record():
-    found = {"keras": keras.__version__, "backend": keras.backend.backend(), "answers": {}}
+    found = {"keras": keras.__version__, "backend": keras.backend.backend(), "signatures": signatures(),
+             "answers": {}}
     for row in [*METRICS, *REDUCTIONS]:
         name, keys = row[0], row[2:] if row in METRICS else row[1:]
         metric = getattr(keras.metrics, name)(**(row[1] if row in METRICS else {}))
-        try:
-            found["answers"][row_name(row)] = [answer(metric(*batch)) for batch in batches(keys)]
-        except Exception as error:
-            print(row_name(row), "|", str(error).splitlines()[0])
+        found["answers"][row_name(row)] = [answer(metric(*batch)) for batch in batches(keys)]
     for row in FUNCTIONS:
         name, arguments, y, p = row
         found["answers"][row_name(row)] = [answer(getattr(keras.metrics, name)(DATA[y], DATA[p], **arguments))]

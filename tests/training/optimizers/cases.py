@@ -72,6 +72,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in _DEFAULTS), *_OPTIONS,
     *((name, {"learning_rate": 0.02, **shared}) for name in ("SGD", "Adam") for shared in _SHARED),
     ("Nadam", {"learning_rate": 0.02, "gradient_accumulation_steps": 4}),
+    ("RMSprop", {"learning_rate": 0.02, "gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.7}),
+    ("SGD", {"learning_rate": 0.02, "gradient_accumulation_steps": 2, "use_ema": True, "ema_overwrite_frequency": 2}),
     *(("SGD", {"learning_rate": schedule}) for schedule in SCHEDULES),
     ("Adam", {"learning_rate": SCHEDULES[0], "gradient_accumulation_steps": 2}),
 ]
