@@ -75,7 +75,7 @@ class MeanMetricWrapper(Mean):
 
     def __init__(self, fn: Callable[..., Operand], name: str | None = None, dtype: object = None,
                  **kwargs: Any) -> None:
-        super().__init__(name=name or getattr(fn, "__name__", None), dtype=dtype)
+        super().__init__(name=name or getattr(fn, "__name__", None) or getattr(fn, "name", None), dtype=dtype)
         self.fn = fn
         self.arguments = kwargs
 

@@ -10,7 +10,8 @@ from tests.training.losses.cases import RECORDED
 
 SIGNATURES = json.loads(RECORDED.read_text())["signatures"]
 
-TENSORFLOW_JS = ["absolute_difference", "compute_weighted_loss", "cosine_distance", "hinge_loss", "huber_loss", "log_loss", "sigmoid_cross_entropy", "softmax_cross_entropy"]
+TENSORFLOW_JS = ["absolute_difference", "compute_weighted_loss", "cosine_distance", "hinge_loss", "huber_loss",
+                 "log_loss", "sigmoid_cross_entropy", "softmax_cross_entropy"]
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
