@@ -106,6 +106,13 @@ def test_a_function_of_ones_own_becomes_its_mean():
     assert float(metric([[0.0, 0.0], [0.0, 0.0]], [[1.0, 3.0], [5.0, 2.0]])) == 4.0
 
 
+def test_a_loss_object_becomes_its_mean_under_its_name():
+    metric = sg.metrics.for_output(sg.losses.Huber(delta=2.0), (None, 1), (None, 1))
+
+    assert metric.name == "huber_loss"
+    assert float(metric([[0.0]], [[1.0]])) == 0.5
+
+
 @pytest.mark.parametrize("word, y_true, y_pred, cls", [
     ("accuracy", (None, 1), (None, 1), "BinaryAccuracy"), ("acc", (None,), (None, 1), "BinaryAccuracy"),
     ("accuracy", (None,), (None,), "BinaryAccuracy"), ("accuracy", (None, 10), (None, 10), "CategoricalAccuracy"),
