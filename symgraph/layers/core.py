@@ -81,7 +81,7 @@ class Embedding(CheckedLayer):
             weights: Any = None, activity_regularizer: object = None, **options: Any) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **options)
         if mask_zero:
-            raise self.error("mask_zero: masks come with recurrent layers, which this version does not have yet")
+            raise self.error("mask_zero: this version hands no masks on yet; give them to recurrent layers with mask=")
         self.input_dim = self.whole("input_dim", input_dim)
         self.output_dim = self.whole("output_dim", output_dim)
         self.embeddings_initializer = embeddings_initializer
@@ -131,7 +131,7 @@ class Lambda(Layer):
         if not callable(function):
             raise self.error(f"function must be callable, got {function!r}")
         if mask is not None:
-            raise self.error("mask: masks come with recurrent layers, which this version does not have yet")
+            raise self.error("mask: this version hands no masks on yet; give them to recurrent layers with mask=")
         self.function = function
         self.arguments = dict(arguments or {})
 

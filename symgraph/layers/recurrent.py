@@ -9,6 +9,7 @@ from symgraph.layers import activations
 from symgraph.layers.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, Seed, SimpleRNNCell
 from symgraph.layers.rnn import RNN
 from symgraph.ops.applying import apply_many
+from symgraph.ops.arithmetic import multiply
 from symgraph.ops.creation import zeros
 from symgraph.ops.joining import concat, split
 from symgraph.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
@@ -24,7 +25,7 @@ class OperatorRNN(RNN):
 
     cell: RecurrentCell
     operator = ""
-    order = (0,)
+    order: tuple[int, ...] = (0,)
 
     @property
     def units(self) -> int:
@@ -44,9 +45,11 @@ class OperatorRNN(RNN):
         return self.dtype == "float32" and cell.activation is activations.tanh and is_sigmoid
 
     def run(self, x: Operand, initial: list[Operand] | None, mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
-        is_masked = mask is not None or bool(self.cell.masks and self.cell.masks[1] is not None)
-        if is_masked or not self.is_usual:
+        x_mask, h_mask = self.cell.masks or (None, None)
+        if mask is not None or h_mask is not None or not self.is_usual:
             return super().run(x, initial, mask, training)
+        if x_mask is not None:
+            x = multiply(x, expand_dims(x_mask, 1))
         given = () if initial is None else (expand_dims(h, 0) for h in initial)
         cell = self.cell
         y, *lasts = apply_many(

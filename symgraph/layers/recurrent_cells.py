@@ -15,7 +15,7 @@ from symgraph.ops.linalg import matmul
 from symgraph.ops.random_numbers import SeedGenerator, dropout
 from symgraph.ops.sizes import dimension
 
-__all__ = ["GRUCell", "LSTMCell", "SimpleRNNCell"]
+__all__ = ["GRUCell", "LSTMCell", "RecurrentCell", "SimpleRNNCell"]
 
 Seed = int | SeedGenerator | Mapping[str, Any] | None
 Step = tuple[Operand, list[Operand]]
@@ -85,11 +85,11 @@ class RecurrentCell(CheckedLayer):
         """The first states, zeros `(batch_size, units)`."""
         return [zeros((batch_size, self.units), self.dtype) for _ in range(self.states)]
 
-    def draw_masks(self, inputs: Operand, *, is_sequence: bool = False) -> tuple[Operand | None, Operand | None]:
+    def draw_masks(self, inputs: Operand) -> tuple[Operand | None, Operand | None]:
         """What dropout multiplies inputs and states with: one draw for all steps of a sequence."""
-        batch, features = dimension(inputs, 0), dimension(inputs, -1)
-        shape = (batch, 1, features) if is_sequence else (batch, features)
-        return self._mask(shape, self.dropout), self._mask((batch, self.units), self.recurrent_dropout)
+        batch = dimension(inputs, 0)
+        return (self._mask((batch, self.kernel.shape[0]), self.dropout),
+                self._mask((batch, self.units), self.recurrent_dropout))
 
     def _mask(self, shape: tuple[Any, ...], rate: float) -> Operand | None:
         return dropout(ones(shape, self.dtype), rate, seed=self.seed_generator) if rate else None

@@ -19,11 +19,11 @@ from symgraph.ops.rearranging import flip
 from symgraph.ops.shape import expand_dims, swapaxes
 from symgraph.ops.sizes import dimension
 
-__all__ = ["RNN", "clone", "layer_from"]
+__all__ = ["RNN", "StackedRNNCells", "clone", "layer_from"]
 
 
-def layer_from(config: object) -> Any:
-    """A layer as it is, or of its configuration: class name and arguments."""
+def layer_from(config: object, dtype: str | None = None) -> Any:
+    """A layer as it is, or of its configuration: class name and arguments. `dtype` is for one that says none."""
     if not isinstance(config, Mapping):
         return config
     from symgraph import layers
@@ -31,6 +31,8 @@ def layer_from(config: object) -> Any:
     arguments = dict(config["config"])
     if isinstance(arguments.get("dtype"), Mapping):
         arguments["dtype"] = arguments["dtype"]["config"]["name"]
+    if dtype is not None:
+        arguments["dtype"] = arguments.get("dtype") or dtype
     cls = getattr(layers, str(config["class_name"]), None)
     if not (isinstance(cls, type) and issubclass(cls, Layer)):
         raise Layer(name=str(arguments.get("name") or "layer")).error(
@@ -40,18 +42,84 @@ def layer_from(config: object) -> Any:
 
 def clone(layer: Layer, **changes: Any) -> Any:
     """A new layer of the same arguments but these; layers among the arguments are made anew as well."""
-    arguments = {k: clone(v) if isinstance(v, Layer) else v for k, v in layer._arguments.items()}
+    arguments = {k: _anew(v) for k, v in layer._arguments.items()}
     return type(layer)(**{**arguments, "trainable": layer.trainable, "dtype": layer.dtype, **changes})
+
+
+def _anew(argument: Any) -> Any:
+    if isinstance(argument, list | tuple):
+        return type(argument)(_anew(each) for each in argument)
+    return clone(argument) if isinstance(argument, Layer) else argument
+
+
+def is_cell(layer: object) -> bool:
+    """Whether this is a layer that says which states it has."""
+    return isinstance(layer, Layer) and hasattr(layer, "state_size")
+
+
+def sizes_of(cell: Any) -> list[Any]:
+    """The size of each state of a cell."""
+    size = cell.state_size
+    return list(size) if isinstance(size, list | tuple) else [size]
+
+
+class StackedRNNCells(Layer):
+    """Cells one on the other: each takes what the one below puts out.
+
+    The states are those of the cells, one after the other in one list.
+
+    >>> import symgraph as sg
+    >>> cells = [sg.layers.LSTMCell(4), sg.layers.GRUCell(5)]
+    >>> sg.layers.RNN(sg.layers.StackedRNNCells(cells)).apply(sg.Input((None, 3))).shape
+    (None, 5)
+    """
+
+    def __init__(self, cells: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.cells = [layer_from(cell, self.dtype) for cell in cells]
+        for cell in self.cells:
+            if not is_cell(cell):
+                raise self.error(f"a cell is a layer with call(inputs, states) and state_size, got {cell!r}")
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The sizes of all states."""
+        return [size for cell in self.cells for size in sizes_of(cell)]
+
+    @property
+    def output_size(self) -> Any:
+        """The size of the last output."""
+        return getattr(self.cells[-1], "output_size", sizes_of(self.cells[-1])[0])
+
+    def build(self, input_shape: Any) -> None:
+        for cell in self.cells:
+            with layer_scope(cell.name):
+                if not cell.built:
+                    cell.build(input_shape)
+                    cell.built = True
+            input_shape = (input_shape[0], getattr(cell, "output_size", sizes_of(cell)[0]))
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
+        """The output of the last cell and the new states of all."""
+        found: list[Any] = []
+        rest = list(states)
+        for cell in self.cells:
+            count = len(sizes_of(cell))
+            inputs, new = cell(inputs, rest[:count], training=training)
+            found += new if isinstance(new, list | tuple) else [new]
+            rest = rest[count:]
+        return inputs, found
 
 
 class RNN(CheckedLayer):
     """A cell, step by step: `(batch, steps, ...) -> (batch, size)`, or `(batch, steps, size)` with `return_sequences`.
 
     A cell is a layer with `state_size` (a number, or one for each state) whose `call(inputs, states)` returns
-    the output and the new states. `initial_state` is a list of states, zeros if not given. With `return_state`
-    the result is a tuple of the output and the last states. With `go_backwards` it goes from the last step to the first,
-    and returns its outputs in that order. Steps where `mask` (batch, steps) is False are left out: the states stay,
-    and the output is the one before (zeros with `zero_output_for_mask`). `unroll` changes nothing.
+    the output and the new states; several cells are stacked. `initial_state` is a list of states, zeros if not
+    given. With `return_state` the result is a tuple of the output and the last states. With `go_backwards` it
+    goes from the last step to the first, and returns its outputs in that order. Steps where `mask` (batch, steps)
+    is False are left out: the states stay, and the output is the one before (zeros with `zero_output_for_mask`).
+    `unroll` changes nothing.
 
     >>> import symgraph as sg
     >>> sg.layers.RNN(sg.layers.LSTMCell(4), return_sequences=True).apply(sg.Input((None, 3))).shape
@@ -64,9 +132,10 @@ class RNN(CheckedLayer):
             self, cell: Any, return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False,
             stateful: bool = False, unroll: bool = False, zero_output_for_mask: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.cell = layer_from(cell)
-        if not (callable(getattr(self.cell, "call", None)) and hasattr(self.cell, "state_size")):
-            raise self.error(f"a cell needs call(inputs, states) and state_size, got {cell!r}")
+        self.cell = (StackedRNNCells(cell, dtype=self.dtype) if isinstance(cell, list | tuple)
+                     else layer_from(cell, self.dtype))
+        if not is_cell(self.cell):
+            raise self.error(f"a cell is a layer with call(inputs, states) and state_size, got {cell!r}")
         if stateful:
             raise self.error("stateful: this version keeps no states between calls; use return_state, and give the "
                              "states back as initial_state")
@@ -88,26 +157,22 @@ class RNN(CheckedLayer):
         if hasattr(self.cell, "get_initial_state"):
             found = self.cell.get_initial_state(batch_size)
             return list(found) if isinstance(found, list | tuple) else [found]
-        size = self.cell.state_size
         return [zeros((batch_size, *(n if isinstance(n, list | tuple) else (n,))), self.dtype)
-                for n in (size if isinstance(size, list | tuple) else (size,))]
+                for n in sizes_of(self.cell)]
 
     def call(self, sequences: Operand, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         if initial_state is not None:
             initial_state = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
-            size = self.cell.state_size
-            count = len(size) if isinstance(size, list | tuple) else 1
+            count = len(sizes_of(self.cell))
             if len(initial_state) != count:
                 raise self.error(f"initial_state must be {count} states, got {len(initial_state)}")
-        cell = self.cell
-        if training and isinstance(cell, RecurrentCell):
-            x_mask, h_mask = cell.draw_masks(sequences, is_sequence=True)
-            sequences = sequences if x_mask is None else multiply(sequences, x_mask)
-            cell.masks = (None, h_mask)
+        cells = [cell for cell, _ in self.cell._walk_layers() if isinstance(cell, RecurrentCell)]
+        for cell in cells if training else ():
+            cell.masks = cell.draw_masks(sequences)
         try:
             ys, last, states = self.run(sequences, initial_state, mask, training)
         finally:
-            if isinstance(cell, RecurrentCell):
+            for cell in cells:
                 cell.masks = None
         output = ys if self.return_sequences else last
         return (output, *states) if self.return_state else output

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from symgraph.core.scope import layer_scope
 from symgraph.core.tensor import Operand
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
 from symgraph.layers.rnn import RNN, clone, layer_from
 from symgraph.ops.arithmetic import add, multiply
+from symgraph.ops.casting import cast
 from symgraph.ops.joining import concat
 from symgraph.ops.rearranging import flip
 from symgraph.ops.shape import reshape
@@ -38,7 +40,7 @@ class Bidirectional(CheckedLayer):
     def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None,
                  **options: Any) -> None:
         super().__init__(**options)
-        forward, backward = layer_from(layer), layer_from(backward_layer)
+        forward, backward = layer_from(layer, self.dtype), layer_from(backward_layer, self.dtype)
         for each in (forward, *([] if backward is None else [backward])):
             if not isinstance(each, RNN):
                 raise self.error(f"needs recurrent layers, got {each!r}")
@@ -56,8 +58,6 @@ class Bidirectional(CheckedLayer):
         self._given = weights
 
     def build(self, input_shape: Any) -> None:
-        from symgraph.core.scope import layer_scope
-
         for layer in (self.forward_layer, self.backward_layer):
             with layer_scope(layer.name):
                 layer.build(input_shape)
@@ -73,7 +73,7 @@ class Bidirectional(CheckedLayer):
         lasts: list[Any] = []
         if self.forward_layer.return_state:
             lasts, found = [*found[0][1:], *found[1][1:]], [each[0] for each in found]
-        y, back = found
+        y, back = (cast(each, self.dtype) for each in found)
         if self.forward_layer.return_sequences:
             back = flip(back, axis=1)
         outputs = [y, back] if self.merge_mode is None else [self._merged(y, back)]
@@ -107,7 +107,7 @@ class TimeDistributed(CheckedLayer):
 
     def __init__(self, layer: Any, **options: Any) -> None:
         super().__init__(**options)
-        self.layer: Layer = layer_from(layer)
+        self.layer: Layer = layer_from(layer, self.dtype)
         if not isinstance(self.layer, Layer):
             raise self.error(f"needs a layer, got {layer!r}")
 

@@ -59,6 +59,9 @@ WINDOWED = [
 ]
 """Layers over space that take `data_format`."""
 
+GRU_CELL = {"class_name": "GRUCell", "config": {"units": 4}}
+LSTM_CELL = {"class_name": "LSTMCell", "config": {"units": 3}}
+
 ROWS = [
     row("Dense", (5,), units=4), row("Dense", (3, 5), units=4, activation="relu", use_bias=False),
     row("EinsumDense", (3, 5), equation="abc,cd->abd", output_shape=(None, 6), bias_axes="d"),
@@ -87,6 +90,16 @@ ROWS = [
     row("Concatenate", (3, 4), (3, 2)), row("Concatenate", (3, 4), (1, 4), axis=1), row("Dot", (5,), (5,), axes=1),
     row("Dot", (3, 5), (4, 5), axes=2, normalize=True), row("Dot", (5, 3), (4, 5), axes=(1, -1)),
     *(row(name, spatial(name), **arguments) for name, arguments in WINDOWED),
+    row("SimpleRNN", (5, 3), units=4), row("SimpleRNN", (5, 3), units=4, activation="relu", return_sequences=True),
+    row("GRU", (5, 3), units=4, return_sequences=True),
+    row("GRU", (5, 3), units=4, reset_after=False, go_backwards=True),
+    row("LSTM", (5, 3), units=4, return_sequences=True, go_backwards=True),
+    row("LSTM", (5, 3), units=4, use_bias=False),
+    row("LSTM", (5, 3), units=4, recurrent_activation="hard_sigmoid", dropout=0.3, recurrent_dropout=0.3),
+    row("RNN", (5, 3), cell={"class_name": "StackedRNNCells", "config": {"cells": [GRU_CELL, LSTM_CELL]}}),
+    row("Bidirectional", (5, 3), layer={"class_name": "LSTM", "config": {"units": 4, "return_sequences": True}}),
+    row("Bidirectional", (5, 3), layer={"class_name": "GRU", "config": {"units": 4}}, merge_mode="ave"),
+    row("TimeDistributed", (5, 3), layer={"class_name": "Dense", "config": {"units": 4}}),
 ]
 
 every_layer = pytest.mark.parametrize(("name", "arguments", "shapes", "dtype"), ROWS)
@@ -222,8 +235,12 @@ class TestOverSpace:
             layer(layers.Input(shape))
 
 
+CELLS = {"GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells"}
+"""They take states besides inputs: `recurrent/test_behaviour.py`."""
+
+
 def test_every_layer_has_a_row():
     classes = {cls.__name__ for cls in map(layers.__dict__.get, layers.__all__)
                if isinstance(cls, type) and issubclass(cls, Layer)}
 
-    assert classes - {r.values[0] for r in ROWS} == {"Layer", "InputLayer", "Lambda"}
+    assert classes - {r.values[0] for r in ROWS} == {"Layer", "InputLayer", "Lambda", *CELLS}

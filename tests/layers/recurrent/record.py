@@ -1,4 +1,4 @@
-"""Write down what Keras computes with recurrent layers: `KERAS_BACKEND=jax python record.py`, with Keras 3 installed."""
+"""Write down what Keras 3 computes with recurrent layers: `KERAS_BACKEND=torch python record.py`."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ CASES = [
 
 def outputs_of(layer, x, options):
     y = layer(x, **options)
-    return [np.asarray(a) for a in (y if isinstance(y, list | tuple) else [y])]
+    return [keras.ops.convert_to_numpy(a) for a in (y if isinstance(y, list | tuple) else [y])]
 
 
 def main():

@@ -73,7 +73,8 @@ def test_in_a_model_of_open_length_as_keras(number):
     given = {**({"initial_state": symbols[1:]} if len(symbols) > 1 else {}), **({} if mask is None else {"mask": mask})}
     model = sg.Model([*symbols, *([] if mask is None else [mask])], as_list(layer(symbol, **given)))
     layer.set_weights(weights)
-    fed = [x, *(s.numpy() for s in options.get("initial_state", [])), *([options["mask"].numpy()] if mask else [])]
+    fed = [x, *(s.numpy() for s in options.get("initial_state", [])),
+           *([options["mask"].numpy()] if "mask" in options else [])]
 
     check(as_list(model.predict_on_batch(fed)), expected)
 
@@ -101,12 +102,12 @@ def test_gradients_are_central_differences(rng, number):
     places = [x.astype(np.float64), *(w.astype(np.float64) for w in weights)]
     step = 1e-5
     for which, (place, gradient) in enumerate(zip(places, found, strict=True)):
-        index = tuple(int(rng.integers(0, size)) for size in place.shape)
+        direction = rng.standard_normal(place.shape)
         values = []
         for sign in (1, -1):
             moved = [p.copy() for p in places]
-            moved[which][index] += sign * step
+            moved[which] += sign * step * direction
             exact.set_weights(moved[1:])
             values.append(float(loss(exact, moved[0])))
         expected = (values[0] - values[1]) / (2 * step)
-        np.testing.assert_allclose(gradient.numpy()[index], expected, rtol=2e-3, atol=2e-4)
+        np.testing.assert_allclose((gradient.numpy() * direction).sum(), expected, rtol=1e-3, atol=1e-4)
