@@ -1,4 +1,4 @@
-"""Forward and backward of convolutions beside torch, two threads: `/work/peers/bin/python -m benchmarks.gradients`.
+"""Forward and backward of convolutions beside torch, two threads: `python -m benchmarks gradients`, where torch is.
 
 Run it with `MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456`, without
 which torch spends its time on page faults. Where torch's matrix products go through MKL on AMD it is slow there too.

@@ -11,7 +11,7 @@ from symgraph.core.op import find_op
 from symgraph.core.tensor import Node
 from symgraph.core.types import Shape, is_floating
 from symgraph.passes.exactness import relaxed
-from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_regions, shape_of
+from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_all_regions, shape_of
 from symgraph.runtime.opsets import choose_opsets
 
 
@@ -24,11 +24,7 @@ def fuse_gemm(graph: Graph) -> Graph:
     opset = choose_opsets(graph)[""]
     if opset < 7:
         return graph
-    while True:
-        fused = rewrite_regions(graph, lambda node: _find(node, opset))
-        if fused is graph:
-            return graph
-        graph = fused
+    return rewrite_all_regions(graph, lambda node: _find(node, opset))
 
 
 def _find(node: Node, opset: int) -> Iterator[Region]:

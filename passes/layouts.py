@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,13 +100,23 @@ def _elementwise(node: Node, perm: Perm, known: Layouts) -> Moved | None:
 
 
 def _broadcast(node: Node, perm: Perm, known: Layouts) -> Moved | None:
+    moved = _others(node, perm, known, range(1, len(perm) + 1))
+    return None if moved is None else Moved(perm, node.attributes, *moved)
+
+
+def _others(node: Node, perm: Perm, known: Layouts, ranks: Container[int],
+            ) -> tuple[dict[int, Operand], dict[int, tuple[int, ...]]] | None:
+    """The inputs that are no transposes, laid out as those are: by place, and the shapes of those to be reshaped.
+
+    Constants of one of these `ranks` are transposed; scalars may stay where these allow for broadcasting.
+    """
     inputs: dict[int, Operand] = {}
-    reshaped = {}
+    reshaped: dict[int, tuple[int, ...]] = {}
     for place, x in enumerate(node.inputs):
-        if x is None or x in known or shape_of(x) == ():
+        if x is None or x in known or (shape_of(x) == () and 1 in ranks):
             continue
         turned, shape = _turned(x, perm, known), _reshaped(x, perm)
-        if isinstance(x, Tensor) and x.ndim <= len(perm):
+        if isinstance(x, Tensor) and x.ndim in ranks:
             inputs[place] = laid_out(x, perm)
         elif turned is not None:
             inputs[place] = turned
@@ -114,7 +124,7 @@ def _broadcast(node: Node, perm: Perm, known: Layouts) -> Moved | None:
             reshaped[place] = shape
         else:
             return None
-    return Moved(perm, node.attributes, inputs, reshaped)
+    return inputs, reshaped
 
 
 def _turned(x: Operand, perm: Perm, known: Layouts) -> Operand | None:
@@ -141,21 +151,8 @@ def _prelu(node: Node, perm: Perm, known: Layouts) -> Moved | None:
 
 
 def _concat(node: Node, perm: Perm, known: Layouts) -> Moved | None:
-    inputs: dict[int, Operand] = {}
-    reshaped = {}
-    for place, x in enumerate(node.inputs):
-        if x is None or x in known:
-            continue
-        turned, shape = _turned(x, perm, known), _reshaped(x, perm)
-        if isinstance(x, Tensor) and x.ndim == len(perm):
-            inputs[place] = laid_out(x, perm)
-        elif turned is not None:
-            inputs[place] = turned
-        elif shape is not None:
-            reshaped[place] = shape
-        else:
-            return None
-    return Moved(perm, _with_axis(node, perm), inputs, reshaped)
+    moved = _others(node, perm, known, (len(perm),))
+    return None if moved is None else Moved(perm, _with_axis(node, perm), *moved)
 
 
 def _with_axis(node: Node, perm: Perm, default: int = -1) -> dict[str, Any]:

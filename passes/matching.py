@@ -51,6 +51,15 @@ def rewrite_regions(graph: Graph, find: Callable[[Node], Iterator[Region]]) -> G
     return graph.rewrite(replace, replaced)
 
 
+def rewrite_all_regions(graph: Graph, find: Callable[[Node], Iterator[Region]]) -> Graph:
+    """`rewrite_regions` again and again, until `find` sees nothing: where what was made is part of the next region."""
+    while True:
+        found = rewrite_regions(graph, find)
+        if found is graph:
+            return graph
+        graph = found
+
+
 def _is_closed(region: Region, root: Node, readers: Mapping[Operand, list[Node | None]]) -> bool:
     inside = set(region.nodes)
     return all(reader in inside for node in region.nodes if node is not root for x in node.outputs if x is not None

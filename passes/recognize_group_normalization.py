@@ -12,7 +12,7 @@ from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Array, Tensor
 from symgraph.passes.attributes import attribute
 from symgraph.passes.exactness import relaxed
-from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_regions, shape_of
+from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_all_regions, shape_of
 from symgraph.runtime.opsets import choose_opsets
 
 
@@ -26,11 +26,7 @@ def recognize_group_normalization(graph: Graph) -> Graph:
     opset = choose_opsets(graph)[""]
     if opset < 21:
         return graph
-    while True:
-        found = rewrite_regions(graph, lambda node: _find(node, opset))
-        if found is graph:
-            return graph
-        graph = found
+    return rewrite_all_regions(graph, lambda node: _find(node, opset))
 
 
 def _find(node: Node, opset: int) -> Iterator[Region]:

@@ -18,7 +18,7 @@ from symgraph.passes.matching import (
     dtype_of,
     in_both_orders,
     made_by,
-    rewrite_regions,
+    rewrite_all_regions,
     shape_of,
 )
 from symgraph.passes.moments import Moments, deviation, inverse, uncast, variance
@@ -39,11 +39,7 @@ def recognize_normalization(graph: Graph) -> Graph:
     opset = choose_opsets(graph)[""]
     if opset < 7:
         return graph
-    while True:
-        found = rewrite_regions(graph, lambda node: _find(node, opset))
-        if found is graph:
-            return graph
-        graph = found
+    return rewrite_all_regions(graph, lambda node: _find(node, opset))
 
 
 def _find(node: Node, opset: int) -> Iterator[Region]:

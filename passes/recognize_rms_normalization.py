@@ -12,7 +12,7 @@ from symgraph.core.op import Op, find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Tensor
 from symgraph.passes.exactness import relaxed
-from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_regions, shape_of
+from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_all_regions, shape_of
 from symgraph.passes.moments import Moments, deviation, inverse, mean_square, uncast
 from symgraph.runtime.opsets import choose_opsets
 
@@ -29,11 +29,7 @@ def recognize_rms_normalization(graph: Graph) -> Graph:
 
 def fuse_rms(graph: Graph, op: Op) -> Graph:
     """The graph with `op` for each root-mean-square normalisation, and then for what weights are multiplied with it."""
-    while True:
-        found = rewrite_regions(graph, lambda node: _find(node, op))
-        if found is graph:
-            return graph
-        graph = found
+    return rewrite_all_regions(graph, lambda node: _find(node, op))
 
 
 def _find(node: Node, op: Op) -> Iterator[Region]:

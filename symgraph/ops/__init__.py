@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+# rules register themselves; those of other families are imported by the family
 import symgraph.ops.activation_gradient
 import symgraph.ops.arrangement_gradient
 import symgraph.ops.cumulative_gradient

@@ -72,9 +72,9 @@ def _chosen(x: Operand, target: Operand, weight: Operand | None, ignore_index: i
 
 def _kept(target: Operand, ignore_index: int | None, dtype: str) -> Operand:
     """1 for every element that counts, else 0."""
-    ignored = apply("Equal", target, ignore_index) if ignore_index is not None else apply(
-        "Not", apply("Equal", target, target))
-    return cast_to(apply("Not", ignored), dtype)
+    if ignore_index is None:
+        return cast_to(apply("Equal", target, target), dtype)
+    return cast_to(apply("Not", apply("Equal", target, ignore_index)), dtype)
 
 
 @gradient_of("SoftmaxCrossEntropyLoss", every_output=True)

@@ -1,7 +1,6 @@
 """Every operator of the standard has a rule, or a reason to have none, and a case that checks the rule."""
 
 import inspect
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -65,8 +64,3 @@ def test_every_rule_is_checked_by_a_case() -> None:
 
 def test_the_page_of_the_documentation_is_up_to_date() -> None:
     assert (ROOT / "docs" / "gradients.md").read_text() == page()
-
-
-def test_tables_are_found() -> None:
-    assert len(CASES) == sum(len(import_module(f"tests.autodiff.{p.stem}").CASES)
-                             for p in Path(__file__).parent.glob("table_*.py"))
