@@ -41,6 +41,10 @@ class TrainingError(SymgraphError, ValueError):
     """An optimizer, a schedule or another part of training was given something it cannot take."""
 
 
+class NonFiniteError(SymgraphError, ArithmeticError):
+    """A number that should be finite is NaN or infinite."""
+
+
 class FormatError(SymgraphError, ValueError):
     """A file is not what it should be."""
 
