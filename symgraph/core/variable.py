@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,25 @@ from symgraph.core.memory import ledger
 from symgraph.core.recording import recorders
 from symgraph.core.scope import current_trace
 from symgraph.core.tensor import METHODS, Operand, SymbolicTensor
-from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating
+from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating, numpy_dtype
 from symgraph.core.value import Array, Tensor, as_array, convert_array
 
 _NAMES = itertools.count()
+
+
+class Home(Protocol):
+    """Where variables live while a compiled step changes them, run after run: buffers of a device."""
+
+    runs: int
+    """How often the step has run: each run gives every variable that lives here another value."""
+
+    def fetch(self, variable: Variable) -> Array:
+        """The present value, as an array that later runs do not change."""
+        ...
+
+    def leave(self, variable: Variable) -> None:
+        """From now on the variable has its value itself; it is read again before the next run."""
+        ...
 
 
 class Variable(Operand):
@@ -33,7 +49,7 @@ class Variable(Operand):
     [[1.0, 0.0], [3.0, 0.0]]
     """
 
-    __slots__ = ("_array", "_snapshot", "_trainable", "constraint", "name", "regularizer", "type", "version")
+    __slots__ = ("_array", "_home", "_snapshot", "_trainable", "_version", "constraint", "name", "regularizer", "type")
 
     epoch = 0
     """Grows whenever any variable is assigned: whoever holds copies of values looks here first."""
@@ -65,13 +81,39 @@ class Variable(Operand):
         self.name = name or (f"variable_{number}" if number else "variable")
         self._trainable = trainable
         self._array: Array | None = array
+        self._home: Home | None = None
+        self._version = 0
         self._snapshot: weakref.ref[Tensor] | None = None
         self.constraint: Callable[..., Any] | None = None
         self.regularizer: Callable[..., Any] | None = None
         self.type = TensorType(as_dtype(array.dtype), array.shape)
-        self.version = 0
         array.flags.writeable = False
         ledger.change(1, array.nbytes)
+
+    @property
+    def version(self) -> int:
+        """Grows whenever the variable is assigned, also by a compiled step."""
+        return self._version if self._home is None else self._version + self._home.runs
+
+    @property
+    def home(self) -> Home | None:
+        """The buffers of the compiled step that changes it, if it lives there."""
+        return self._home
+
+    def move(self, home: Home) -> None:
+        """Live in the buffers of `home` from now on, which has copied the value."""
+        if self._home is not home:
+            self._leave()
+            self._version -= home.runs
+            self._home = home
+            self._array = np.broadcast_to(np.zeros((), numpy_dtype(self.dtype)), self.shape)
+
+    def _leave(self) -> None:
+        home = self._home
+        if home is not None:
+            self._version += home.runs
+            self._home = None
+            home.leave(self)
 
     @property
     def path(self) -> str:
@@ -91,7 +133,7 @@ class Variable(Operand):
     def value(self) -> Tensor:
         """The present value as an immutable tensor; the same one again until it changes, while somebody holds it."""
         known = self._snapshot() if self._snapshot is not None else None
-        if known is None or known.is_disposed or known.buffer is not self._array:
+        if known is None or known.is_disposed or known.buffer is not self.numpy():
             known = Tensor(self.numpy())
             self._snapshot = weakref.ref(known)
         for recorder in recorders():
@@ -106,17 +148,17 @@ class Variable(Operand):
         """The present value; a later assignment does not change what was returned."""
         if self._array is None:
             raise DisposedError(f"variable {self.name!r} was used after dispose()")
-        return self._array
+        return self._array if self._home is None else self._home.fetch(self)
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self.numpy().size
+        return math.prod(self.type.shape)  # type: ignore[arg-type]
 
     @property
     def nbytes(self) -> int:
         """The number of bytes the value takes."""
-        return self.numpy().nbytes
+        return self.size * numpy_dtype(self.dtype).itemsize
 
     @property
     def device(self) -> str:
@@ -131,6 +173,7 @@ class Variable(Operand):
     def dispose(self) -> None:
         """Free the memory now; any later use raises `DisposedError`."""
         if self._array is not None:
+            self._leave()
             ledger.change(-1, -self._array.nbytes)
             self._array = None
 
@@ -188,8 +231,9 @@ class Variable(Operand):
         if self._array is None:
             raise DisposedError(f"variable {self.name!r} was assigned after dispose()")
         array.flags.writeable = False
+        self._leave()
         self._array = array
-        self.version += 1
+        self._version += 1
         Variable.epoch += 1
 
     def __getitem__(self, key: object) -> Operand:
@@ -240,7 +284,7 @@ class Variable(Operand):
     def __repr__(self) -> str:
         if self._array is None:
             return f"<Variable {self.name!r} {self.type}, disposed>"
-        values = np.array2string(self._array, separator=", ", threshold=100)
+        values = np.array2string(self.numpy(), separator=", ", threshold=100)
         gap = "\n" if "\n" in values else " "
         return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}, value={gap}{values}>"
 

@@ -1,0 +1,114 @@
+"""State on a device: where variables live while a compiled step changes them, run after run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.errors import UnsupportedOpError
+from symgraph.core.types import ELEM_TYPES, numpy_dtype
+from symgraph.core.value import Array
+from symgraph.core.variable import Variable
+from symgraph.runtime.devices import GPU_PROVIDERS, Device, gpu_provider
+from symgraph.runtime.feeds import PACKED, as_ort_value, from_ort_value
+from symgraph.runtime.ort import onnxruntime
+
+ALIGNMENT = 64
+"""Buffers begin at multiples of this many bytes, as ONNX Runtime's own do."""
+
+
+class DeviceBuffer:
+    """Memory of a device for values of one dtype and shape; on the CPU `array` is that memory."""
+
+    __slots__ = ("array", "dtype", "shape", "value")
+
+    def __init__(self, dtype: str, shape: tuple[int, ...], device: Device) -> None:
+        self.dtype, self.shape = dtype, shape
+        self.array: Array | None = None
+        if device.kind == "CPU":
+            self.array = _aligned(shape, numpy_dtype(dtype))
+            self.value = as_ort_value(self.array)
+        else:
+            self.value = onnxruntime().OrtValue.ortvalue_from_shape_and_type(
+                list(shape), ELEM_TYPES[dtype], GPU_PROVIDERS[gpu_provider()], device.index)
+
+    def write(self, array: Array) -> None:
+        """Copy an array of this dtype and shape in."""
+        if self.array is not None:
+            np.copyto(self.array, array)
+        else:
+            bits = as_ort_value(array).numpy() if array.dtype.isbuiltin == 1 else array.view(f"u{array.itemsize}")
+            self.value.update_inplace(np.ascontiguousarray(bits))
+
+    def read(self) -> Array:
+        """A copy of the value."""
+        return np.array(self.array if self.array is not None else from_ort_value(self.value, self.dtype))
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start:start + size].view(dtype).reshape(shape)
+
+
+class State:
+    """Two sets of buffers for the values of `variables`: a run reads one and writes the other, then they change places.
+
+    So ONNX Runtime never writes what it reads, and a run that fails leaves the values as they were. A variable that
+    is read on the host is copied from here; one that is assigned there, or that another step takes, is copied back
+    before the next run.
+    """
+
+    def __init__(self, variables: Iterable[Variable], device: Device) -> None:
+        self.variables = tuple(variables)
+        self.device = device
+        self.runs = 0
+        self.present = 0
+        for v in self.variables:
+            if v.dtype in PACKED or v.dtype == "string":
+                raise UnsupportedOpError(f"variable {v.name!r} of dtype {v.dtype} cannot be assigned in a compiled step")
+        self.sets = tuple(tuple(DeviceBuffer(v.dtype, v.shape, device) for v in self.variables) for _ in range(2))
+        self._index = {v: i for i, v in enumerate(self.variables)}
+        self._away = dict.fromkeys(self.variables)
+        self._fetched: dict[Variable, tuple[int, Array]] = {}
+
+    def settle(self) -> None:
+        """Take in the variables that were assigned elsewhere since the last run."""
+        if not self._away:
+            return
+        present = self.sets[self.present]
+        for v in list(self._away):
+            present[self._index[v]].write(v.numpy())
+            v.move(self)
+            del self._away[v]
+
+    def turn(self) -> None:
+        """After a run: what was written is the present value of every variable."""
+        self.present = 1 - self.present
+        self.runs += 1
+        Variable.epoch += 1
+
+    def value(self, variable: Variable) -> Any:
+        """The OrtValue that holds the present value of a variable that lives here."""
+        return self.sets[self.present][self._index[variable]].value
+
+    def fetch(self, variable: Variable) -> Array:
+        """The present value, as an array that later runs do not change."""
+        known = self._fetched.get(variable)
+        if known is None or known[0] != self.runs:
+            array = self.sets[self.present][self._index[variable]].read()
+            array.flags.writeable = False
+            self._fetched[variable] = known = self.runs, array
+        return known[1]
+
+    def before(self, variable: Variable) -> Array:
+        """The value before the last run."""
+        return self.sets[1 - self.present][self._index[variable]].read()
+
+    def leave(self, variable: Variable) -> None:
+        """From now on the variable has its value itself; it is read again before the next run."""
+        self._away[variable] = None
+        self._fetched.pop(variable, None)
