@@ -15,10 +15,11 @@ from symgraph.core.errors import DtypeError, OpError
 from symgraph.core.inference import describe_misfit, infer_types, propagate_data
 from symgraph.core.op import Captured, Op, check_attributes, find_op
 from symgraph.core.recording import recorders
+from symgraph.core.scope import autocast_dtype
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType, as_dtype, as_shape
 from symgraph.core.value import Tensor, as_array, convert_array, scalar_fits
-from symgraph.core.variable import read_variables
+from symgraph.core.variable import autocast, read_variables
 
 Evaluator = Callable[[Op, tuple[Operand | None, ...], Mapping[str, Any], tuple[bool, ...]], tuple[Any, ...]]
 
@@ -95,6 +96,8 @@ def check_count(op: Op, inputs: tuple[Operand | None, ...]) -> None:
 
 def as_operands(op: Op, inputs: Sequence[object]) -> tuple[Operand | None, ...]:
     """Make operands of arrays and Python numbers, in the dtype that the op wants beside its other operands."""
+    if autocast_dtype() is not None:
+        inputs = [autocast(x) for x in inputs]
     if all(isinstance(x, Operand) or x is None for x in inputs):
         return tuple(x if isinstance(x, Operand) else None for x in inputs)
     anchors: dict[str, str] = {}

@@ -18,6 +18,7 @@ Source = tuple[str, int]
 _LAYERS: ContextVar[tuple[str, ...]] = ContextVar("layers", default=())
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 _PLACE: ContextVar[tuple[Source | None] | None] = ContextVar("place", default=None)
+_AUTOCAST: ContextVar[str | None] = ContextVar("autocast", default=None)
 
 
 class Trace:
@@ -73,6 +74,21 @@ def not_tracing() -> Iterator[None]:
         yield
     finally:
         _TRACE.reset(token)
+
+
+def autocast_dtype() -> str | None:
+    """The dtype in which variables are read: that of the layer of mixed precision being called, else None."""
+    return _AUTOCAST.get()
+
+
+@contextmanager
+def autocasting(dtype: str | None) -> Iterator[None]:
+    """Ops inside read floating-point variables in this dtype; with None as they are."""
+    token = _AUTOCAST.set(dtype)
+    try:
+        yield
+    finally:
+        _AUTOCAST.reset(token)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from symgraph.core.errors import DisposedError, DtypeError, GraphError, ImmutableError, ShapeError
 from symgraph.core.memory import ledger
 from symgraph.core.recording import recorders
-from symgraph.core.scope import current_trace
+from symgraph.core.scope import autocast_dtype, autocasting, current_trace
 from symgraph.core.tensor import METHODS, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating, numpy_dtype
 from symgraph.core.value import Array, Tensor, as_array, convert_array
@@ -49,7 +49,8 @@ class Variable(Operand):
     [[1.0, 0.0], [3.0, 0.0]]
     """
 
-    __slots__ = ("_array", "_home", "_snapshot", "_trainable", "_version", "constraint", "name", "regularizer", "type")
+    __slots__ = ("_array", "_home", "_snapshot", "_trainable", "_version", "autocast", "constraint", "name",
+                 "regularizer", "type")
 
     epoch = 0
     """Grows whenever any variable is assigned: whoever holds copies of values looks here first."""
@@ -84,6 +85,7 @@ class Variable(Operand):
         self._home: Home | None = None
         self._version = 0
         self._snapshot: weakref.ref[Tensor] | None = None
+        self.autocast = True
         self.constraint: Callable[..., Any] | None = None
         self.regularizer: Callable[..., Any] | None = None
         self.type = TensorType(as_dtype(array.dtype), array.shape)
@@ -190,6 +192,7 @@ class Variable(Operand):
         if trace is not None:
             if not isinstance(value, Operand):
                 value = Tensor(self._fitting(value))
+            value = self._uncast(value)
             self._check(value)
             trace.updates[self] = value
             return self
@@ -201,11 +204,13 @@ class Variable(Operand):
 
     def assign_add(self, delta: object) -> Variable:
         """Add `delta` to the value."""
-        return self.assign(METHODS["add"](self.latest(), delta))
+        with autocasting(None):
+            return self.assign(METHODS["add"](self.latest(), delta))
 
     def assign_sub(self, delta: object) -> Variable:
         """Subtract `delta` from the value."""
-        return self.assign(METHODS["subtract"](self.latest(), delta))
+        with autocasting(None):
+            return self.assign(METHODS["subtract"](self.latest(), delta))
 
     def latest(self) -> Operand:
         """The variable, or what the trace being recorded has assigned to it last."""
@@ -220,6 +225,15 @@ class Variable(Operand):
             raise DtypeError(f"variable {self.name!r} is {self.dtype}, got {as_dtype(array.dtype)}; cast it first")
         fitted = convert_array(array, self.dtype)
         return np.array(fitted) if fitted is value else fitted
+
+    def _uncast(self, value: Operand) -> Operand:
+        """A value computed in the dtype of a layer of mixed precision, in the variable's own."""
+        dtype = autocast_dtype()
+        if dtype is None or not isinstance(value.type, TensorType) or value.dtype != dtype or (
+                dtype == self.dtype or not is_floating(self.dtype)):
+            return value
+        cast: Operand = METHODS["cast"](value, self.dtype)
+        return cast
 
     def _check(self, value: Operand) -> None:
         if value.type is not None and len(value.shape) != len(self.shape):
@@ -289,12 +303,12 @@ class Variable(Operand):
         return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}, value={gap}{values}>"
 
     def __reduce__(self) -> tuple[Callable[..., Variable], tuple[Any, ...], tuple[None, dict[str, Any]]]:
-        rules = {"constraint": self.constraint, "regularizer": self.regularizer}
+        rules = {"constraint": self.constraint, "regularizer": self.regularizer, "autocast": self.autocast}
         return Variable, (np.array(self.numpy()), None, self.dtype, self._trainable, self.name), (None, rules)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         copy = Variable(np.array(self.numpy()), None, self.dtype, self._trainable, self.name)
-        copy.constraint, copy.regularizer = self.constraint, self.regularizer
+        copy.constraint, copy.regularizer, copy.autocast = self.constraint, self.regularizer, self.autocast
         return copy
 
 
@@ -339,6 +353,15 @@ def read_variables(operands: tuple[Operand | None, ...]) -> tuple[tuple[Operand 
         return operands, any(isinstance(x, SymbolicTensor) for x in operands)
     is_recorded = any(isinstance(x, SymbolicTensor | Variable) for x in operands)
     return tuple(x.latest() if isinstance(x, Variable) else x for x in operands), is_recorded
+
+
+def autocast(x: Any) -> Any:
+    """What `x` is read as where a layer of mixed precision is called: a variable in the layer's dtype; others as is."""
+    dtype = autocast_dtype()
+    if dtype is None or not isinstance(x, Variable) or not x.autocast or x.dtype == dtype or not is_floating(x.dtype):
+        return x
+    with autocasting(None):
+        return METHODS["cast"](x, dtype)
 
 
 def _numpy_key(key: object) -> Any:

@@ -17,6 +17,8 @@ from symgraph.core.apply import apply_op, symbol
 from symgraph.core.errors import LayerError, ShapeError, nearest
 from symgraph.core.memory import dispose
 from symgraph.core.scope import (
+    autocast_dtype,
+    autocasting,
     current_layer,
     current_trace,
     describe_place,
@@ -31,6 +33,7 @@ from symgraph.core.types import Shape, TensorType, as_dtype, as_shape, format_di
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers import constraints, initializers, regularizers
+from symgraph.layers import dtype_policy as dtype_policies
 from symgraph.layers.added_losses import add_loss, added_losses, forget_losses, penalize_activity
 from symgraph.ops.casting import cast
 
@@ -76,6 +79,9 @@ class Layer:
     _weights: list[Variable]
     built: bool
 
+    autocast = True
+    """Whether inputs and weights in floating point are cast to `compute_dtype`."""
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Layer:
         self = super().__new__(cls)
         self.__dict__.update(_weights=[], _sublayers=[], _calls=[], _losses=[], built=False, _name="",
@@ -90,7 +96,7 @@ class Layer:
 
     def __init__(
             self, *, activity_regularizer: object = None, name: str | None = None, trainable: bool = True,
-            dtype: object = None,
+            dtype: object = None, autocast: bool = True,
             input_shape: object = None, input_dim: int | None = None, batch_size: int | None = None,
             batch_input_shape: object = None, batch_shape: object = None, **unknown: object) -> None:
         if unknown:
@@ -99,7 +105,8 @@ class Layer:
         self._name = name or unique_layer_name(_snake_case(type(self).__name__))
         self._trainable = trainable
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.dtype = as_dtype(dtype or "float32")
+        self._dtype_policy = dtype_policies.get(dtype)
+        self.autocast = autocast and type(self).autocast
         batch_input_shape = batch_input_shape if batch_input_shape is not None else batch_shape
         if input_dim is not None:
             input_shape = (input_dim,)
@@ -137,14 +144,15 @@ class Layer:
             call_kwargs, training = self._with_training(kwargs)
             token = _TRAINING.set(training)
             try:
-                if is_definition:
-                    with tracing():
+                with autocasting(self._autocast_dtype()):
+                    if is_definition:
+                        with tracing():
+                            outputs = self.call(*args, **call_kwargs)
+                    else:
                         outputs = self.call(*args, **call_kwargs)
-                else:
-                    outputs = self.call(*args, **call_kwargs)
+                    outputs = self._own_outputs(outputs, youngest)
             finally:
                 _TRAINING.reset(token)
-            outputs = self._own_outputs(outputs, youngest)
             if self.activity_regularizer is not None and not is_definition:
                 penalize_activity(self, outputs)
         if is_definition:
@@ -156,7 +164,7 @@ class Layer:
         return self(*args, **kwargs)
 
     def _convert(self, arguments: Any) -> Any:
-        """Arrays as tensors; floating-point operands in the layer's dtype."""
+        """Arrays as tensors; floating-point operands in the dtype in which the layer computes."""
         args, kwargs = arguments
         if args and isinstance(args[0], list | tuple) and _is_plain_data(args[0]):
             args = (Tensor(as_array(args[0])), *args[1:])
@@ -165,10 +173,17 @@ class Layer:
     def _convert_leaf(self, x: Any) -> Any:
         if isinstance(x, np.ndarray | np.generic):
             x = Tensor(as_array(x))
-        if isinstance(x, Operand) and isinstance(x.type, TensorType) and is_floating(x.dtype) and (
-                is_floating(self.dtype) and x.dtype != self.dtype):
-            return cast(x, self.dtype)
+        dtype = self.compute_dtype
+        if self.autocast and isinstance(x, Operand) and isinstance(x.type, TensorType) and (
+                x.type.dtype != dtype and is_floating(x.type.dtype) and is_floating(dtype)):
+            return cast(x, dtype)
         return x
+
+    def _autocast_dtype(self) -> str | None:
+        """The dtype in which `call` reads variables; None where they are read as they are."""
+        policy = self._dtype_policy
+        is_mixed = policy.compute_dtype != policy.variable_dtype or autocast_dtype() is not None
+        return policy.compute_dtype if is_mixed and self.autocast and is_floating(policy.compute_dtype) else None
 
     def _ensure_built(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if self.built:
@@ -214,12 +229,15 @@ class Layer:
 
     def add_weight(
             self, shape: object = (), initializer: object = None, dtype: object = None, trainable: bool = True,
-            regularizer: object = None, constraint: object = None, name: str | None = None) -> Variable:
+            regularizer: object = None, constraint: object = None, name: str | None = None,
+            autocast: bool = True) -> Variable:
         """Make a weight. Floats start as `glorot_uniform` unless an initializer is given, other dtypes as zeros.
 
         `regularizer(weight)` is added to the `losses`; `constraint(weight)` takes the weight's place after each update.
+        The dtype is `variable_dtype` unless given; `call` reads the weight in `compute_dtype`, unless `autocast` is
+        False.
         """
-        dtype = as_dtype(dtype or self.dtype)
+        dtype = as_dtype(dtype or self.variable_dtype)
         wanted = as_shape(shape)
         if any(not isinstance(d, int) for d in wanted):
             raise ShapeError(
@@ -232,6 +250,7 @@ class Layer:
                                 name="/".join((*path, name or f"weight_{len(self._weights)}")))
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
+        variable.autocast = autocast
         self._weights.append(variable)
         return variable
 
@@ -354,11 +373,28 @@ class Layer:
         self._trainable = bool(value)
 
     @property
-    def compute_dtype(self) -> str:
-        """The dtype in which the layer computes."""
-        return self.dtype
+    def dtype_policy(self) -> dtype_policies.DTypePolicy:
+        """The dtypes of computation and weights."""
+        return self._dtype_policy
 
-    variable_dtype = compute_dtype
+    @dtype_policy.setter
+    def dtype_policy(self, value: object) -> None:
+        self._dtype_policy = dtype_policies.get(value)
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype in which the layer computes, and that of its outputs."""
+        return self._dtype_policy.compute_dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of the weights."""
+        return self._dtype_policy.variable_dtype
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the weights, as `variable_dtype`."""
+        return self.variable_dtype
 
     @property
     def input(self) -> Any:
@@ -394,7 +430,7 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer: `type(layer).from_config(config)`."""
-        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name}
         config.update({k: serialize(v) for k, v in self._arguments.items() if k not in config})
         return config
 

@@ -11,6 +11,7 @@ import numpy as np
 from symgraph.core.apply import apply_op
 from symgraph.core.errors import DtypeError
 from symgraph.core.memory import program_constants
+from symgraph.core.scope import autocast_dtype
 from symgraph.core.tensor import Operand
 from symgraph.core.types import (
     ELEM_TYPES,
@@ -23,6 +24,7 @@ from symgraph.core.types import (
     promote_dtypes,
 )
 from symgraph.core.value import Tensor, as_array, convert_array, scalar_fits
+from symgraph.core.variable import autocast
 
 __all__ = ["as_operand", "cast_to", "common_dtype", "promote", "promote_to_float"]
 
@@ -46,6 +48,8 @@ def as_operand(x: object, dtype: object = None) -> Operand:
 
     Errors: `DtypeError` or `ShapeError` for what cannot be a tensor, or a number that `dtype` cannot hold.
     """
+    if autocast_dtype() is not None:
+        x = autocast(x)
     if dtype is None:
         return x if isinstance(x, Operand) else Tensor(as_array(x))
     name = as_dtype(dtype)
@@ -68,6 +72,8 @@ def promote(*values: object) -> tuple[Operand, ...]:
     >>> [x.dtype for x in promote(np.int8([1]), 2)], [x.dtype for x in promote(np.int8([1]), 2.5)]
     (['int8', 'int8'], ['float32', 'float32'])
     """
+    if autocast_dtype() is not None:
+        values = tuple(autocast(x) for x in values)
     if len(values) == 2:
         same = _promote_pair(*values)
         if same is not None:
