@@ -25,11 +25,12 @@ from symgraph.runtime.session import Session
 from symgraph.training.batches import DEFAULT_BATCH, Batches
 from symgraph.training.function import HOLE, Traced, as_value, trace
 from symgraph.training.summary import format_summary
+from symgraph.training.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
 
 
-class Model(Layer):
+class Model(Trainer):
     """What lies between `inputs` and `outputs`, or a subclass with a `call` of its own.
 
     `inputs` and `outputs` are symbols, or lists or dicts of symbols. Any symbol will do, from the inside of
@@ -50,6 +51,7 @@ class Model(Layer):
         self._sessions: dict[tuple[str, ...] | None, Session] = {}
         self._traces: dict[bool, Traced] = {}
         self._batches: Batches | None = None
+        self._forget_steps()
         if (inputs is None) != (outputs is None):
             raise LayerError("a model is made of inputs and outputs; one of them is missing")
         if inputs is not None:
@@ -282,6 +284,22 @@ class Model(Layer):
             x = as_array(x)
         inputs = map_structure(lambda a: _open_input(as_array(a)), x)
         self._connect(inputs, self(inputs))
+
+    def _build_for(self, types: Any) -> None:
+        """Make inputs for data of these types and call the model on them, unless it has inputs."""
+        if self._is_connected:
+            return
+        if not self._is_subclass:
+            raise LayerError(f'model "{self.name}" has no inputs and outputs yet; give it layers first')
+        inputs = map_structure(lambda t: Input(t.shape[1:], dtype=t.dtype), types)
+        self._connect(inputs, self(inputs))
+
+    def _output_log_names(self) -> list[str] | None:
+        """What logs call the outputs: the layers that gave them, or as they are called in a file."""
+        if self._network is None:
+            return None
+        return [x.call.layer.name if x.call is not None else name
+                for x, name in zip(self.outputs, self.output_names, strict=True)]
 
     def _require(self) -> Network:
         if self._network is None:

@@ -73,6 +73,10 @@ class Sequential(Model):
     def _connect_to(self, x: Any) -> None:
         self._open_for(x if isinstance(x, Operand) else as_array(x))
 
+    def _build_for(self, types: Any) -> None:
+        if self._network is None:
+            self._open_for(types)
+
     def _open_for(self, x: Any) -> None:
         if not self._stack:
             raise LayerError(f'model "{self.name}" has no layers yet; add some first')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +98,14 @@ class StepFunction:
         compiled.step.run(arrays)
         self._last = compiled
 
-    def prepare(self, batch: Any) -> Step:
-        """The step for batches like this one, compiled; its `inputs` are the leaves of the batch that are not None."""
+    def prepare(self, batch: Any, times: int = 1) -> Step:
+        """The step for batches like this one, of which `times` are to come, compiled.
+
+        Its `inputs` are the leaves of the batch that are not None.
+        """
         leaves = flatten(batch)
         arrays = [x for x in leaves if x is not None]
-        self._last = self._compiled(batch, leaves, arrays)
+        self._last = self._compiled(batch, leaves, arrays, times)
         return self._last.step
 
     def results(self) -> Any:
@@ -116,7 +119,7 @@ class StepFunction:
         compiled = [*self._exact.values(), *(c for group in self._open.values() for _, c in group)]
         return [c.step.graph for c in compiled]
 
-    def _compiled(self, batch: Any, leaves: list[Any], arrays: list[Array]) -> _Compiled:
+    def _compiled(self, batch: Any, leaves: list[Any], arrays: list[Array], times: int = 1) -> _Compiled:
         shapes: Shapes = tuple([x.shape for x in arrays])
         kind = tuple([None if x is None else x.dtype.num for x in leaves])
         key = kind, shapes
@@ -125,7 +128,7 @@ class StepFunction:
             return found
         types = tuple(TensorType(as_dtype(x.dtype), x.shape) for x in arrays)
         group = self._open.setdefault((kind, tuple(map(len, shapes))), [])
-        self._seen[key] += 1
+        self._seen[key] += times
         is_first = not any(k[0] == kind for k in self._exact)  # type: ignore[index]
         if is_first or (self._seen[key] > REPEATS and len(self._exact) < SIZES):
             found = self._exact[key] = self._compile(batch, leaves, types)
@@ -186,7 +189,3 @@ def as_tensors(structure: Any) -> Any:
     """Tensors in place of arrays; None stays."""
     return pack(structure, [None if x is None else Tensor(np.asarray(x)) for x in flatten(structure)])
 
-
-def updated(traced: TracedStep) -> Mapping[Variable, Operand]:
-    """What each assigned variable becomes."""
-    return dict(zip(traced.assigned, traced.graph.outputs[traced.count:], strict=True))

@@ -1,0 +1,230 @@
+"""The loops of training and evaluation: batches go in, callbacks hear of it, logs come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.core.errors import TrainingError
+from symgraph.core.types import numpy_dtype
+from symgraph.ops.seeds import make_default_seed
+from symgraph.training.callbacks import CallbackList, Logs
+from symgraph.training.data.array_feed import ArrayFeed
+from symgraph.training.data.feed import Feed
+from symgraph.training.data.feeding import make_feed, split_validation
+from symgraph.training.steps import StepFunction, as_arrays, as_tensors
+
+if TYPE_CHECKING:
+    from symgraph.training.trainer import Trainer
+
+Results = Callable[[], dict[str, Any]]
+
+
+@dataclass
+class Progress:
+    """Where `fit` stands: `step` steps of `epoch` are done. A callback that resumes sets them in `on_train_begin`."""
+
+    feed: Feed
+    callbacks: CallbackList
+    epoch: int = 0
+    step: int = 0
+    is_resumed: bool = field(default=False)
+
+
+def fit(model: Trainer, x: Any, y: Any, batch_size: int | None, epochs: int, verbose: Any, callbacks: Any,
+        validation_split: float, validation_data: Any, shuffle: Any, class_weight: Any, sample_weight: Any,
+        initial_epoch: int, steps_per_epoch: int | None, validation_steps: int | None,
+        validation_batch_size: int | None, validation_freq: Any) -> Any:
+    """`Model.fit`, which says what the arguments are."""
+    for name, value, low in (("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+            raise TrainingError(f"fit: {name} must be a whole number from {low} on, got {value!r}")
+    if validation_split and validation_data is None:
+        (x, y, sample_weight), validation_data = split_validation((x, y, sample_weight), validation_split)
+    feed = make_feed(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps_per_epoch=steps_per_epoch,
+                     seed=make_default_seed(), class_weight=class_weight, training=True)
+    with closing(feed):
+        prepare(model, feed, training=True)
+        validation = None
+        if validation_data is not None:
+            validation = _validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
+        listening = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=verbose,
+                                 epochs=epochs, steps=feed.steps)
+        progress = model._progress = Progress(feed, listening, initial_epoch)
+        try:
+            with closing(validation) if validation is not None else closing(feed):
+                _fit(model, progress, epochs, validation, validation_freq)
+        finally:
+            model._progress = None
+    return model.history
+
+
+def _fit(model: Trainer, progress: Progress, epochs: int, validation: Feed | None, validation_freq: Any) -> None:
+    callbacks, feed = progress.callbacks, progress.feed
+    model.stop_training = False
+    logs: dict[str, Any] = {}
+    callbacks.on_train_begin()
+    while progress.epoch < epochs and not model.stop_training:
+        epoch = progress.epoch
+        if not progress.is_resumed:
+            model.reset_metrics()
+        progress.is_resumed = False
+        callbacks.on_epoch_begin(epoch)
+        logs = _epoch(model, "train", feed, epoch, callbacks, progress)
+        if validation is not None and _is_due(epoch, validation_freq):
+            found = run_test(model, validation, callbacks)
+            logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
+        progress.epoch, progress.step = epoch + 1, 0
+        callbacks.on_epoch_end(epoch, logs)
+    if epochs and model.optimizer is not None:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    callbacks.on_train_end(logs)
+
+
+def evaluate(model: Trainer, x: Any, y: Any, batch_size: int | None, verbose: Any, sample_weight: Any,
+             steps: int | None, callbacks: Any) -> dict[str, Any]:
+    """`Model.evaluate`; gives the logs."""
+    feed = make_feed(x, y, sample_weight, batch_size=batch_size, steps_per_epoch=steps, training=False)
+    with closing(feed):
+        prepare(model, feed, training=False)
+        listening = CallbackList(callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
+                                 steps=feed.steps)
+        return run_test(model, feed, listening)
+
+
+def run_test(model: Trainer, feed: Feed, callbacks: CallbackList) -> dict[str, Any]:
+    """Evaluate on a feed; the metrics start anew before and after."""
+    model.reset_metrics()
+    callbacks.on_test_begin()
+    logs = _epoch(model, "test", feed, 0, callbacks, None)
+    callbacks.on_test_end(logs)
+    model.reset_metrics()
+    return logs
+
+
+def prepare(model: Trainer, feed: Feed, *, training: bool) -> None:
+    """Build model and optimizer for the batches of this feed."""
+    model._ready(feed.structure.x, training)
+
+
+def _validation_feed(data: Any, batch_size: int | None, steps: int | None) -> Feed:
+    if isinstance(data, tuple | list) and 2 <= len(data) <= 3:
+        x, y, weight = (*data, None)[:3]
+        return make_feed(x, y, weight, batch_size=batch_size, steps_per_epoch=steps, training=False)
+    return make_feed(data, steps_per_epoch=steps, training=False)
+
+
+def _is_due(epoch: int, frequency: Any) -> bool:
+    """Whether this epoch is followed by validation: every so many, or those numbered from 1 in a list."""
+    if isinstance(frequency, int):
+        if frequency < 1:
+            raise TrainingError(f"fit: validation_freq must be a number of epochs from 1 on, got {frequency}")
+        return (epoch + 1) % frequency == 0
+    return epoch + 1 in frequency
+
+
+def _epoch(model: Trainer, kind: str, feed: Feed, epoch: int, callbacks: CallbackList, progress: Progress | None,
+           ) -> dict[str, Any]:
+    """Run the steps of an epoch and give the logs of the last one."""
+    start = 0 if progress is None else progress.step
+    hooks = _Hooks(callbacks, kind)
+    steps = _eager_steps if model.run_eagerly else _array_steps if isinstance(feed, ArrayFeed) else _steps
+    results: Results | None = None
+    group, waiting = model.steps_per_execution, 0
+    for step, results in steps(model, kind, feed, epoch, start, hooks):
+        if progress is not None:
+            progress.step = step + 1
+        waiting += 1
+        if hooks.has_any and waiting >= group:
+            waiting = 0
+            hooks.end(step, Logs(results))
+        if model.stop_training and kind == "train":
+            break
+    if results is None:
+        if start:
+            return {}
+        raise TrainingError(f"{feed.describe()} gave no batch in epoch {epoch + 1}")
+    logs = {name: as_number(value) for name, value in results().items()}
+    if hooks.has_any and waiting:
+        hooks.end(step, Logs(results))
+    return logs
+
+
+class _Hooks:
+    """The hooks of batches of one loop, called only where somebody listens."""
+
+    def __init__(self, callbacks: CallbackList, kind: str) -> None:
+        self.has_any = bool(getattr(callbacks, f"has_{kind}_batch_hooks"))
+        self.begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        self.end = getattr(callbacks, f"on_{kind}_batch_end")
+
+
+def _array_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks: _Hooks,
+                 ) -> Iterator[tuple[int, Results]]:
+    """The steps of arrays: rows are gathered right where the compiled step reads them."""
+    assert isinstance(feed, ArrayFeed)
+    function = model._step_function(kind)
+    plan = feed.plan(epoch)
+    size, structure = feed.batch_size, feed.structure
+    template = structure.pack(_template(structure.unpack(), size))  # type: ignore[arg-type]
+    compiled, fill = None, None
+    results = function.results
+    for step in range(start, plan.steps):
+        if hooks.has_any:
+            hooks.begin(step)
+        if plan.rows(step) == size:
+            if compiled is None:
+                compiled = function.prepare(template, plan.steps - step)
+                own = [x for x in compiled.inputs if x is not None]
+                fill = plan.bind(own) if len(own) == len(compiled.inputs) else None
+            if fill is not None:
+                fill(step)
+                compiled.run()
+                yield step, results
+                continue
+        compiled = None
+        function.run(structure.pack(_gather(plan, structure, step)))
+        yield step, results
+
+
+def _template(types: Any, size: int) -> Any:
+    """Something with the dtypes and shapes of a batch of `size` rows."""
+    return [[np.broadcast_to(np.zeros((), numpy_dtype(t.dtype)), (size, *t.shape[1:])) for t in part] for part in types]
+
+
+def _gather(plan: Any, structure: Any, step: int) -> Any:
+    count = plan.rows(step)
+    parts = [[np.empty(a.shape, a.dtype) for a in part] for part in _template(structure.unpack(), count)]
+    plan.fill(step, [a for part in parts for a in part])
+    return parts
+
+
+def _steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks: _Hooks,
+           ) -> Iterator[tuple[int, Results]]:
+    function: StepFunction = model._step_function(kind)
+    structure = feed.structure
+    batches = feed.batches(epoch, start)
+    for step, batch in enumerate(batches, start):
+        if hooks.has_any:
+            hooks.begin(step)
+        function.run(structure.pack(batch))
+        yield step, function.results
+
+
+def _eager_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks: _Hooks,
+                 ) -> Iterator[tuple[int, Results]]:
+    run = getattr(model, f"{kind}_step")
+    for step, batch in enumerate(feed.batches(epoch, start), start):
+        if hooks.has_any:
+            hooks.begin(step)
+        logs = run(as_tensors(feed.structure.pack(batch)))
+        yield step, lambda logs=logs: as_arrays(logs)
+
+
+def as_number(value: Any) -> Any:
+    """A scalar as a Python number."""
+    return value.item() if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0 else value
