@@ -1,0 +1,1 @@
+"""Data between the user and the training loop."""

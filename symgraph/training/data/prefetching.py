@@ -1,0 +1,90 @@
+"""Reading ahead: a thread takes from an iterator while the caller works on what came before."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator
+from queue import Empty, Queue
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class _End:
+    """The iterator ended, by an error or without one."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class Prefetcher(Iterator[T], Generic[T]):
+    """The elements of `source`, taken by a thread, at most `size` ahead of the caller.
+
+    An error of the source is raised where its element would have come. The thread ends with the source, when
+    `close` is called, or when nobody holds this iterator any more; then it closes the source.
+    """
+
+    def __init__(self, source: Iterator[T], size: int = 2) -> None:
+        self._queue: Queue[T | _End] = Queue(max(size, 1))
+        stop = threading.Event()
+        self._finish = weakref.finalize(self, _stop, stop, self._queue)
+        self._is_done = False
+        self.thread = threading.Thread(
+            target=_produce, args=(source, self._queue, stop), name="symgraph-prefetch", daemon=True)
+        self.thread.start()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        if self._is_done:
+            raise StopIteration
+        element = self._next()
+        if not isinstance(element, _End):
+            return element
+        self._is_done = True
+        if element.error is not None:
+            raise element.error
+        raise StopIteration
+
+    def _next(self) -> T | _End:
+        while True:
+            try:  # waiting in turns: a wait without end cannot be interrupted on every system
+                return self._queue.get(timeout=1)
+            except Empty:
+                continue
+
+    def close(self) -> None:
+        """End the thread; elements read ahead are dropped. A source that is at work ends after its element."""
+        self._is_done = True
+        self._finish()
+        if self.thread is not threading.current_thread():
+            self.thread.join(timeout=1)
+
+
+def _produce(source: Iterator[T], queue: Queue[T | _End], stop: threading.Event) -> None:
+    end = _End()
+    try:
+        for element in source:
+            queue.put(element)
+            if stop.is_set():
+                break
+    except BaseException as error:  # also SystemExit and the like: the caller must learn of them
+        end = _End(error)
+    try:
+        if hasattr(source, "close"):
+            source.close()
+    except BaseException as error:
+        end = end if end.error else _End(error)
+    if not stop.is_set():
+        queue.put(end)
+
+
+def _stop(stop: threading.Event, queue: Queue[T | _End]) -> None:
+    stop.set()
+    try:  # a thread that waits for room finds some
+        while True:
+            queue.get_nowait()
+    except Empty:
+        pass
