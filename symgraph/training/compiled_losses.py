@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.errors import TrainingError
+from symgraph.core.errors import SymgraphError, TrainingError
 from symgraph.core.scope import not_tracing
 from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape
 from symgraph.core.variable import Variable
+from symgraph.layers.masking import mask_of
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.reductions import mean
 from symgraph.ops.sizes import dimension
@@ -37,7 +38,7 @@ from symgraph.training.losses_operands import is_one
 from symgraph.training.losses_reduction import reduce_losses
 from symgraph.training.losses_similarity import circle
 from symgraph.training.metrics_mean import Mean
-from symgraph.training.output_parts import Outputs, Part, arrange_targets, leaves_of, log_name, mask_of, pick, shape_of
+from symgraph.training.output_parts import Outputs, Part, arrange_targets, leaves_of, log_name, pick, shape_of
 
 DTYPE = "float32"
 
@@ -95,6 +96,13 @@ class CompiledLoss:
         return self._outputs is not None
 
     @property
+    def outputs(self) -> Outputs:
+        """The outputs and their names, once built."""
+        if self._outputs is None:
+            raise TrainingError("the loss is not built yet: it has not seen the outputs of the model")
+        return self._outputs
+
+    @property
     def is_empty(self) -> bool:
         """Whether no output has a loss."""
         return all(x is None for x in leaves_of(self._given))
@@ -138,10 +146,9 @@ class CompiledLoss:
 
     def targets(self, y_true: Any, y_pred: Any) -> list[Any]:
         """The targets in the order of the outputs, None for an output without."""
-        if self._outputs is None:
+        if not self.built:
             self.build(y_true, y_pred)
-        assert self._outputs is not None
-        return arrange_targets(self._outputs, y_true, {i for x in self._losses for i in flatten(x.outputs)})
+        return arrange_targets(self.outputs, y_true, {i for x in self._losses for i in flatten(x.outputs)})
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Operand:
         """The weighted sum of the losses, a float32 scalar; the means of the outputs take their losses in.
@@ -152,13 +159,15 @@ class CompiledLoss:
         do not fit.
         """
         targets = self.targets(y_true, y_pred)
-        assert self._outputs is not None
         predictions = [as_operand(p) for p in flatten(y_pred)]
-        weights = self._outputs.weights(sample_weight)
+        weights = self.outputs.weights(sample_weight)
         values = []
         for i, part in enumerate(self._losses):
             first = flatten(part.outputs)[0]
-            terms = [_value(loss, part.outputs, targets, predictions, weights[first]) for loss in part.losses]
+            try:
+                terms = [_value(loss, part.outputs, targets, predictions, weights[first]) for loss in part.losses]
+            except SymgraphError as error:
+                raise type(error)(f'{self.outputs.describe(first)}: {error}') from error
             if self._trackers:
                 p = predictions[first]
                 self._trackers[i].update_state(add_up(terms), dimension(p, 0) if p.ndim else None)

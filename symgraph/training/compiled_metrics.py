@@ -13,10 +13,11 @@ from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape
 from symgraph.core.variable import Variable
+from symgraph.layers.masking import mask_of
 from symgraph.ops.promotion import as_operand
 from symgraph.training import metrics as catalogue
 from symgraph.training.metrics_base import Metric
-from symgraph.training.output_parts import Outputs, arrange_targets, leaves_of, log_name, mask_of, shape_of
+from symgraph.training.output_parts import Outputs, arrange_targets, leaves_of, log_name, shape_of
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 """Words that mean another metric for another output."""

@@ -137,15 +137,16 @@ def _paths(node: Any, path: Path) -> Iterator[Path]:
 def arrange_targets(outputs: Outputs, y_true: Any, has_loss: set[int]) -> list[Any]:
     """The targets in the order of the outputs, None for an output without.
 
-    A list may leave out those of outputs without a loss.
+    Those of outputs without a loss may be left out of a list; what is then the only one needs no list.
 
     Errors: `TrainingError` for missing targets, and for those of outputs that do not exist.
     """
     if isinstance(y_true, list | tuple) and len(y_true) == len(has_loss) < outputs.count:
         own = iter(y_true)
         return [next(own) if i in has_loss else None for i in range(outputs.count)]
-    if outputs.count == 1 and not isinstance(outputs.structure, int) and not isinstance(y_true, list | tuple | dict):
-        return [y_true]
+    if len(has_loss or outputs.paths) == 1 and not isinstance(outputs.structure, int) and isinstance(
+            y_true, np.ndarray | Operand):
+        return [y_true if i in has_loss or outputs.count == 1 else None for i in range(outputs.count)]
     if isinstance(outputs.structure, int) and isinstance(y_true, list | tuple) and len(y_true) == 1 and isinstance(
             y_true[0], np.ndarray | Operand):
         (y_true,) = y_true
@@ -174,11 +175,6 @@ def leaves_of(given: Any) -> list[Any]:
     if isinstance(given, list | tuple):
         return [x for part in given for x in leaves_of(part)]
     return [given]
-
-
-def mask_of(x: Operand) -> Operand | None:
-    """The mask that travels with a prediction."""
-    return None
 
 
 def shape_of(x: Any) -> Shape:

@@ -1,0 +1,159 @@
+"""Targets before training starts: whether they are there, fit the outputs, and are what the losses take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.apply import placeholder
+from symgraph.core.errors import DtypeError, OpError, ShapeError, TrainingError
+from symgraph.core.scope import Trace, tracing
+from symgraph.core.structure import flatten
+from symgraph.core.tensor import Operand
+from symgraph.core.types import Shape, TensorType, as_dtype, is_floating, is_integer
+from symgraph.training.compiled_losses import CompiledLoss
+from symgraph.training.losses_classification import (
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+    sparse_categorical_crossentropy,
+)
+from symgraph.training.losses_ctc import ctc
+from symgraph.training.losses_objects import Loss, LossFunctionWrapper
+from symgraph.training.losses_operands import as_class_axis, is_one
+from symgraph.training.output_parts import shape_of
+
+BLOCK = 1 << 18
+"""How many class numbers are looked at at once: few enough to stay in the cache."""
+
+_OF_CLASSES = (sparse_categorical_crossentropy, categorical_generalized_cross_entropy, ctc)
+_ONE_HOT = (categorical_crossentropy, categorical_focal_crossentropy)
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """What a data set yields, as (x, y, sample_weight): `x`, `(x,)`, `(x, y)` or all three, None for what is missing.
+
+    Errors: `TrainingError` for more than three.
+
+    >>> unpack_x_y_sample_weight((1, 2))
+    (1, 2, None)
+    """
+    if not isinstance(data, list | tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise TrainingError(f"data is x, (x,), (x, y) or (x, y, sample_weight); got {len(data)} parts")
+    x, y, sample_weight = (*data, None, None)[:3]
+    return x, y, sample_weight
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """What `unpack_x_y_sample_weight` takes apart: `x` alone, `(x, y)` or `(x, y, sample_weight)`.
+
+    >>> pack_x_y_sample_weight(1, 2), pack_x_y_sample_weight([1, 2])
+    ((1, 2), ([1, 2],))
+    """
+    if y is None and sample_weight is None:
+        return (x,) if isinstance(x, list | tuple) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def check_targets(losses: CompiledLoss, targets: Any, outputs: Any, *, first_row: int = 0) -> None:
+    """Raise where `targets` are not such as the losses of a model with these outputs take.
+
+    `outputs` are symbols or values, nested as the model's; only their types are looked at. Shapes are judged by the
+    losses themselves, called on symbols; of losses of your own they show when the model first runs. Class numbers are
+    all looked at, once. `first_row` is added to the rows in messages, for a part of the data.
+
+    Errors, all naming the output: `TrainingError` for missing targets, those of outputs that do not exist, and class
+    numbers that are none; `DtypeError` for what are no numbers; `ShapeError`.
+
+    >>> import symgraph as sg
+    >>> losses = CompiledLoss("sparse_categorical_crossentropy", output_names=["digit"])
+    >>> check_targets(losses, np.array([3, 10]), sg.Input((10,)))
+    Traceback (most recent call last):
+    ...
+    symgraph.core.errors.TrainingError: output "digit": target 10 in row 1 is no class; the 10 classes are 0 to 9
+    """
+    found = losses.targets(targets, outputs)
+    predictions = flatten(outputs)
+    for i, y in enumerate(found):
+        if y is not None:
+            _check_dtype(y, losses.outputs.describe(i))
+    for part in losses.losses:
+        if not isinstance(part.outputs, int):
+            continue
+        i = part.outputs
+        for loss in part.losses:
+            if _is_ours(loss):
+                _check_shape(loss, found[i], predictions[i], losses.outputs.describe(i))
+                _check_classes(loss, found[i], shape_of(predictions[i]), losses.outputs.describe(i), first_row)
+
+
+def _is_ours(loss: Loss) -> bool:
+    """Whether a loss is of the catalogue, so that it may be called on symbols whatever the model does."""
+    return isinstance(loss, LossFunctionWrapper) and all(
+        x.__module__.startswith("symgraph.") for x in (type(loss), loss.fn))
+
+
+def _check_dtype(y: Any, who: str) -> None:
+    dtype = y.dtype if isinstance(y, Operand) else np.asarray(y).dtype
+    if not isinstance(dtype, str) and dtype.kind in "OUSmM":
+        what = {"U": "strings", "S": "strings", "O": "Python objects"}.get(dtype.kind, "dates")
+        hint = "; number the classes first, as with np.unique(y, return_inverse=True)" if what == "strings" else ""
+        raise DtypeError(f"{who}: the targets are {what} ({dtype}), expected numbers{hint}")
+    name = as_dtype(dtype)
+    if not (is_floating(name) or is_integer(name) or name == "bool"):
+        raise DtypeError(f"{who}: the targets are {name}, expected numbers")
+
+
+def _check_shape(loss: LossFunctionWrapper, y: Any, p: Any, who: str) -> None:
+    shapes = shape_of(y), shape_of(p)
+    dtypes = (as_dtype(x.dtype if isinstance(x, Operand) else np.asarray(x).dtype) for x in (y, p))
+    target, prediction = (placeholder(TensorType(dtype, (None, *shape[1:]) if shape else ()))
+                          for dtype, shape in zip(dtypes, shapes, strict=True))
+    try:
+        with tracing(Trace()):
+            loss(target, prediction)
+    except (ShapeError, OpError, DtypeError) as error:
+        raise type(error)(f"{who}: {error}{_advice(loss, *shapes)}") from None
+
+
+def _advice(loss: LossFunctionWrapper, y: Shape, p: Shape) -> str:
+    """What to do about targets whose shape is that of another loss."""
+    if loss.fn in _ONE_HOT and (len(y) == len(p) - 1 or (len(y) == len(p) and is_one(y[-1]))):
+        return "; for class numbers there is sparse_categorical_crossentropy"
+    if loss.fn is sparse_categorical_crossentropy and y[1:] == p[1:]:
+        return "; for one-hot targets there is categorical_crossentropy"
+    return ""
+
+
+def _check_classes(loss: LossFunctionWrapper, y: Any, shape: Shape, who: str, first_row: int) -> None:
+    if loss.fn not in _OF_CLASSES or not shape_of(y):
+        return
+    classes = shape[as_class_axis(who, loss.arguments.get("axis", -1), len(shape))]
+    if not isinstance(classes, int):
+        return
+    ignored = loss.arguments.get("ignore_class")
+    labels = np.asarray(y)
+    rows = max(1, BLOCK // max(1, labels[:1].size))
+    for start in range(0, len(labels), rows):
+        place = _first_wrong(labels[start:start + rows], classes, ignored)
+        if place is None:
+            continue
+        row, *rest = place
+        value = labels[(start + row, *rest)].item()
+        inside = f" at {rest}" if labels[0].size > 1 else ""
+        also = "" if ignored is None else f", and {ignored} is ignored"
+        raise TrainingError(f"{who}: target {value} in row {first_row + start + row}{inside} is no class; "
+                            f"the {classes} classes are 0 to {classes - 1}{also}")
+
+
+def _first_wrong(labels: np.ndarray[Any, Any], classes: int, ignored: int | None) -> list[int] | None:
+    """Where the first of some labels is that is no class."""
+    if labels.dtype.kind in "iub" and labels.min() >= 0 and labels.max() < classes:
+        return None
+    is_wrong = ~((labels >= 0) & (labels < classes) & (labels == np.floor(labels)))
+    if ignored is not None:
+        is_wrong &= labels != ignored
+    return [int(i) for i in np.argwhere(is_wrong)[0]] if is_wrong.any() else None
