@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from symgraph.core.structure import flatten
 
@@ -93,7 +93,7 @@ def tidy(function: Callable[[], T] | str, *rest: Callable[[], T]) -> T:
             if inspect.iscoroutine(result):
                 result.close()
             raise TypeError("the function given to tidy returned an awaitable; tidy works for plain functions only")
-        returned.update(x for x in flatten(result) if hasattr(x, "_kept"))
+        returned.update(x for x in with_masks(flatten(result)) if hasattr(x, "_kept"))
     finally:
         _TIDY.reset(token)
         for x in made:
@@ -123,8 +123,18 @@ def program_constants(used: Callable[[], Iterable[Disposable]]) -> Iterator[None
 
 def keep(x: D) -> D:
     """Keep `x` alive when the `tidy` around it ends."""
-    x._kept = True
+    for each in with_masks([x]):
+        each._kept = True
     return x
+
+
+def with_masks(values: Iterable[Any]) -> Iterator[Any]:
+    """The values, and the masks that say which of their steps count: these live as long."""
+    for x in values:
+        yield x
+        mask = getattr(x, "mask", None)
+        if mask is not None:
+            yield mask
 
 
 def dispose(values: object) -> None:

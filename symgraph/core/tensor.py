@@ -52,6 +52,7 @@ class Operand:
     __hash__ = object.__hash__
 
     type: ValueType | None
+    mask: Operand | None = None
 
     @property
     def dtype(self) -> str:
@@ -145,10 +146,11 @@ class Operand:
 class SymbolicTensor(Operand):
     """A tensor that is still to be computed: an output of a node, or an input.
 
-    It has a dtype, a shape with known, named and unknown dimensions, and a name.
+    It has a dtype, a shape with known, named and unknown dimensions, and a name. `mask` says which of its steps
+    count, where a layer has said so; ops do not hand it on.
     """
 
-    __slots__ = ("call", "data", "hint", "index", "node", "type")
+    __slots__ = ("call", "data", "hint", "index", "mask", "node", "type")
 
     def __init__(self, value_type: ValueType | None, *, name: str | None = None,
                  node: Node | None = None, index: int = 0) -> None:
@@ -158,6 +160,7 @@ class SymbolicTensor(Operand):
         self.hint = name
         self.data: np.ndarray[Any, Any] | None = None  # for shapes: what is known of the numbers inside
         self.call: Any = None  # the layer call this symbol is an output of
+        self.mask: Operand | None = None
 
     @property
     def name(self) -> str:

@@ -32,12 +32,14 @@ def _value_type(dtype: np.dtype[Any], shape: tuple[int, ...]) -> TensorType:
 class Tensor(Operand):
     """An immutable array of numbers. Ops on it run at once.
 
+    `mask` says which of its steps count, where a layer has said so; ops do not hand it on.
+
     >>> import symgraph as sg
     >>> sg.tensor([[1.0, 2.0]]).shape
     (1, 2)
     """
 
-    __slots__ = ("_buffer", "_is_counted", "_kept", "_size", "hint", "type")
+    __slots__ = ("_buffer", "_is_counted", "_kept", "_size", "hint", "mask", "type")
 
     def __init__(
             self, array: Array | Buffer, value_type: TensorType | None = None, name: str | None = None) -> None:
@@ -51,6 +53,7 @@ class Tensor(Operand):
             self._size = numpy_dtype(value_type.dtype).itemsize * _product(value_type.shape)
         self.type = value_type
         self.hint = name  # the name it had in a file
+        self.mask: Operand | None = None
         self._buffer: Array | Buffer | None = array
         self._kept = False
         self._is_counted = True

@@ -13,6 +13,8 @@ from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import multiply
 from symgraph.ops.casting import cast
 from symgraph.ops.comparison import greater
+from symgraph.ops.indexing import where
+from symgraph.ops.promotion import as_operand
 
 __all__ = ["ELU", "Activation", "LeakyReLU", "PReLU", "ReLU", "Softmax", "ThresholdedReLU"]
 
@@ -24,6 +26,8 @@ class Activation(CheckedLayer):
     >>> sg.layers.Activation("relu").apply(sg.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
+
+    supports_masking = True
 
     def __init__(self, activation: object, **options: Any) -> None:
         super().__init__(**options)
@@ -37,6 +41,8 @@ class ReLU(CheckedLayer):
     """`max(x, 0)`; with other arguments `x` from `threshold` on, below it `negative_slope * (x - threshold)`, and
     at most `max_value`. Any shape, which stays.
     """
+
+    supports_masking = True
 
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
                  **options: Any) -> None:
@@ -54,6 +60,8 @@ class ReLU(CheckedLayer):
 
 class LeakyReLU(CheckedLayer):
     """`x` where `x > 0`, else `negative_slope * x`. Any shape, which stays."""
+
+    supports_masking = True
 
     def __init__(self, negative_slope: float = 0.3, **options: Any) -> None:
         super().__init__(**options)
@@ -74,6 +82,7 @@ class PReLU(CheckedLayer):
     """
 
     min_ndim = 1
+    supports_masking = True
 
     def __init__(
             self, alpha_initializer: object = "zeros", alpha_regularizer: object = None,
@@ -100,6 +109,8 @@ class PReLU(CheckedLayer):
 class ELU(CheckedLayer):
     """`x` where `x > 0`, else `alpha * (exp(x) - 1)`. Any shape, which stays."""
 
+    supports_masking = True
+
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
         self.alpha = alpha
@@ -109,20 +120,39 @@ class ELU(CheckedLayer):
 
 
 class Softmax(CheckedLayer):
-    """`exp(x) / sum(exp(x))` along `axis`, one axis or several. Any shape, which stays."""
+    """`exp(x) / sum(exp(x))` along `axis`, one axis or several. Any shape, which stays.
+
+    Where `mask` is False, or a number up to 0.5, `x` counts as -1e9 (-3e4 in float16), and the result is 0. The mask
+    broadcasts against `x`.
+    """
 
     min_ndim = 1
+    supports_masking = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)
         self.axis = axis
 
-    def call(self, inputs: Operand) -> Operand:
-        return softmax(inputs, self.axis)
+    def call(self, inputs: Operand, mask: Any = None) -> Operand:
+        if mask is None:
+            return softmax(inputs, self.axis)
+        mask = self._as_mask(mask, inputs)
+        least = -3e4 if inputs.dtype == "float16" else -1e9
+        return where(mask, softmax(where(mask, inputs, least), self.axis), 0)
+
+    def _as_mask(self, mask: Any, inputs: Operand) -> Operand:
+        mask = as_operand(mask)
+        if mask.dtype == "string" or mask.ndim > inputs.ndim or any(
+                isinstance(a, int) and isinstance(b, int) and a not in (1, b)
+                for a, b in zip(mask.shape[::-1], inputs.shape[::-1], strict=False)):
+            raise self.error(f"mask must broadcast against the input {inputs.type}, got {mask.type}")
+        return mask if mask.dtype == "bool" else greater(mask, 0.5)
 
 
 class ThresholdedReLU(CheckedLayer):
     """`x` where `x > theta`, else 0. Any shape, which stays."""
+
+    supports_masking = True
 
     def __init__(self, theta: float = 1.0, **options: Any) -> None:
         super().__init__(**options)

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ from symgraph.core.variable import Variable
 from symgraph.layers import constraints, initializers, regularizers
 from symgraph.layers import dtype_policy as dtype_policies
 from symgraph.layers.added_losses import add_loss, added_losses, forget_losses, penalize_activity
+from symgraph.layers.masking import adopt_mask, hand_on, symbols_among, take_masks, with_mask
 from symgraph.ops.casting import cast
 
 _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
@@ -43,12 +45,16 @@ _NAME_COUNTS: Counter[str] = Counter()
 
 @dataclass(frozen=True, eq=False)
 class LayerCall:
-    """One application of a layer to symbols: what a model is made of."""
+    """One application of a layer to symbols: what a model is made of.
+
+    `masks` are those that `call` took from its inputs besides what was said.
+    """
 
     layer: Layer
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     outputs: Any
+    masks: tuple[SymbolicTensor, ...] = ()
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
@@ -60,7 +66,9 @@ class Layer:
     """A function with weights. `layer.apply(x)`, or `layer(x)`: symbol in, symbol out; value in, value out.
 
     A layer of your own overrides `build(input_shape)`, which makes weights with `add_weight`, and
-    `call(inputs)`, which computes with ops; `call` may take `training`.
+    `call(inputs)`, which computes with ops; `call` may take `training`, and `mask`: which steps of the inputs
+    count, where something before has said so. A layer that hands the mask on sets `supports_masking = True`; one
+    whose outputs have another mask, or set one themselves, overrides `compute_mask`.
 
     >>> import symgraph as sg
     >>> class Scale(sg.layers.Layer):
@@ -79,6 +87,9 @@ class Layer:
     _weights: list[Variable]
     built: bool
 
+    supports_masking: bool = False
+    """Whether outputs carry the mask that `compute_mask` says; otherwise a mask of the inputs ends here."""
+
     autocast = True
     """Whether inputs and weights in floating point are cast to `compute_dtype`."""
 
@@ -93,6 +104,8 @@ class Layer:
         super().__init_subclass__(**options)
         if "build" in cls.__dict__:
             cls.build = _marking_built(cls.build)  # type: ignore[method-assign]
+        if "compute_mask" in cls.__dict__ and "supports_masking" not in cls.__dict__:
+            cls.supports_masking = True
 
     def __init__(
             self, *, activity_regularizer: object = None, name: str | None = None, trainable: bool = True,
@@ -123,17 +136,25 @@ class Layer:
     # What a layer of one's own overrides.
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights, knowing the shape (or the list of shapes) of the inputs."""
+        """Make the weights, knowing the shape (or the list of shapes) of the first argument of `call`.
+
+        Where several parameters end in `_shape`, each is the shape of an argument: `build(self, query_shape, value_shape)`.
+        """
 
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs."""
         raise LayerError(f'layer "{self.name}" of class {type(self).__name__} has no call(); define it')
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs, or a list with that of each; that of the inputs, unless a layer says another."""
+        return previous_mask
+
     # Applying.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Apply the layer to symbols or to values."""
-        args, kwargs = self._convert((args, kwargs))
+        given = self._as_operands(args, kwargs)
+        args, kwargs = map_structure(self._convert_leaf, given)
         operands = [x for x in flatten((args, kwargs)) if isinstance(x, Operand)]
         is_definition = current_trace() is None and any(isinstance(x, SymbolicTensor) for x in operands)
         if not current_layer():
@@ -142,41 +163,37 @@ class Layer:
         with layer_scope(self.name):
             self._ensure_built(args, kwargs)
             call_kwargs, training = self._with_training(kwargs)
+            masks, first, previous = take_masks(_call_parameters(type(self)), args, call_kwargs)
             token = _TRAINING.set(training)
             try:
-                with autocasting(self._autocast_dtype()):
-                    if is_definition:
-                        with tracing():
-                            outputs = self.call(*args, **call_kwargs)
-                    else:
-                        outputs = self.call(*args, **call_kwargs)
-                    outputs = self._own_outputs(outputs, youngest)
+                with autocasting(self._autocast_dtype()), tracing() if is_definition else nullcontext():
+                    outputs = self._own_outputs(self.call(*args, **{**call_kwargs, **masks}), youngest)
+                    outputs = hand_on(self, operands, first, outputs, previous)
             finally:
                 _TRAINING.reset(token)
             if self.activity_regularizer is not None and not is_definition:
                 penalize_activity(self, outputs)
-        if is_definition:
-            self.record_call(args, kwargs, outputs)
+            if is_definition:
+                self.record_call(*given, outputs, symbols_among(masks))
         return outputs
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Apply the layer to symbols or to values; the same as calling it."""
         return self(*args, **kwargs)
 
-    def _convert(self, arguments: Any) -> Any:
-        """Arrays as tensors; floating-point operands in the dtype in which the layer computes."""
-        args, kwargs = arguments
+    def _as_operands(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The arguments with arrays as tensors."""
         if args and isinstance(args[0], list | tuple) and _is_plain_data(args[0]):
             args = (Tensor(as_array(args[0])), *args[1:])
-        return map_structure(self._convert_leaf, args), map_structure(self._convert_leaf, kwargs)
+        return map_structure(lambda x: Tensor(as_array(x)) if isinstance(x, np.ndarray | np.generic) else x,
+                             (args, kwargs))
 
     def _convert_leaf(self, x: Any) -> Any:
-        if isinstance(x, np.ndarray | np.generic):
-            x = Tensor(as_array(x))
+        """Floating-point operands in the dtype in which the layer computes."""
         dtype = self.compute_dtype
         if self.autocast and isinstance(x, Operand) and isinstance(x.type, TensorType) and (
                 x.type.dtype != dtype and is_floating(x.type.dtype) and is_floating(dtype)):
-            return cast(x, dtype)
+            return with_mask(cast(x, dtype), x.mask)
         return x
 
     def _autocast_dtype(self) -> str | None:
@@ -188,10 +205,14 @@ class Layer:
     def _ensure_built(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if self.built:
             return
-        first = args[0] if args else next(iter(kwargs.values()), None)
-        shapes = map_structure(lambda x: x.shape if isinstance(x, Operand) else None, first)
+        wanted = list(inspect.signature(self.build).parameters)
         with not_tracing():
-            self.build(shapes)
+            if len(wanted) > 1 and all(name.endswith("_shape") for name in wanted):
+                given = {**dict(zip(list(_call_parameters(type(self)))[1:], args, strict=False)), **kwargs}
+                found = {name: given.get(name.removesuffix("_shape")) for name in wanted}
+                self.build(**{name: _shapes_of(x) for name, x in found.items() if x is not None})
+            else:
+                self.build(_shapes_of(args[0] if args else next(iter(kwargs.values()), None)))
         self.built = True
 
     def _with_training(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -210,20 +231,22 @@ class Layer:
         for i, x in enumerate(flatten(outputs)):
             if isinstance(x, SymbolicTensor):
                 if x.node is None or x.node.serial <= youngest or any(x is n for n in named):
-                    x = apply_op("Identity", x)
+                    x = with_mask(apply_op("Identity", x), x.mask if any(x is n for n in named) else None)
                 x.hint = path if i == 0 else f"{path}:{i}"
             elif isinstance(x, Variable):
                 x = apply_op("Identity", x)
             named.append(x)
         return pack(outputs, named)
 
-    def record_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: Any) -> None:
-        """Remember an application to symbols, and let its outputs remember it."""
-        call = LayerCall(self, args, kwargs, outputs)
+    def record_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: Any,
+                    masks: tuple[SymbolicTensor, ...] = ()) -> None:
+        """Remember an application to symbols, and let its outputs, and the masks it made, remember it."""
+        call = LayerCall(self, args, kwargs, outputs, masks)
         self._calls.append(call)
         for x in flatten(outputs):
             if isinstance(x, SymbolicTensor):
                 x.call = call
+                adopt_mask(x.mask, call, current_layer())
 
     # Weights.
 
@@ -479,6 +502,10 @@ def _snake_case(name: str) -> str:
 def _is_plain_data(value: Any) -> bool:
     leaves = flatten(value)
     return bool(leaves) and all(isinstance(x, bool | int | float | np.generic) for x in leaves)
+
+
+def _shapes_of(structure: Any) -> Any:
+    return map_structure(lambda x: x.shape if isinstance(x, Operand) else None, structure)
 
 
 def _call_parameters(cls: type[Layer]) -> Mapping[str, inspect.Parameter]:

@@ -10,8 +10,11 @@ from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape, TensorType, format_dims
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops import arithmetic, joining
+from symgraph.ops.comparison import logical_or
+from symgraph.ops.creation import ones_like, zeros_like
 from symgraph.ops.linalg import matmul
 from symgraph.ops.normalization import normalize
+from symgraph.ops.reductions import any as any_of
 from symgraph.ops.shape import expand_dims, reshape, shape, transpose
 from symgraph.ops.sizes import product
 
@@ -27,6 +30,7 @@ class MergeLayer(CheckedLayer):
     """A layer of a list of tensors, at least one."""
 
     count: int | None = None
+    supports_masking = True
 
     def _check_inputs(self, inputs: Any) -> None:
         if not isinstance(inputs, list | tuple) or not all(isinstance(x, Operand) for x in inputs):
@@ -41,6 +45,18 @@ class MergeLayer(CheckedLayer):
 
     def check_shapes(self, shapes: list[Shape]) -> None:
         """Raise `LayerError` naming two shapes that do not go together."""
+
+    def as_masks(self, inputs: Inputs, mask: Any) -> list[Operand | None]:
+        """A mask, or None, for each of the inputs.
+
+        Errors: `LayerError` where there are not as many.
+        """
+        if mask is None:
+            return [None] * len(inputs)
+        if not isinstance(mask, list | tuple) or len(mask) != len(inputs):
+            raise self.error(f"mask must be a list with a mask or None for each of the {len(inputs)} inputs, "
+                             f"got {mask!r}")
+        return list(mask)
 
 
 class Elementwise(MergeLayer):
@@ -66,6 +82,21 @@ class Elementwise(MergeLayer):
     def call(self, inputs: Inputs) -> Operand:
         rank = max(x.ndim for x in inputs)
         return reduce(self.combined, [_expanded(x, rank) for x in inputs])
+
+    def compute_mask(self, inputs: Inputs, previous_mask: Any = None) -> Operand | None:
+        """Where the mask of any input is True; None where an input has none."""
+        masks = self.as_masks(inputs, previous_mask)
+        known = [m for m in masks if m is not None]
+        return reduce(logical_or, known) if len(known) == len(masks) else None
+
+
+def _spread(x: Operand, mask: Operand | None) -> Operand:
+    """A mask of every element of `x`."""
+    if mask is None:
+        return ones_like(x, "bool")
+    if mask.ndim >= x.ndim:
+        return mask
+    return logical_or(expand_dims(mask, tuple(range(mask.ndim, x.ndim))), zeros_like(x, "bool"))
 
 
 def _widened(shape: Shape, rank: int) -> Shape:
@@ -151,6 +182,17 @@ class Concatenate(MergeLayer):
     def call(self, inputs: Inputs) -> Operand:
         return joining.concatenate(inputs, axis=self.axis)
 
+    def compute_mask(self, inputs: Inputs, previous_mask: Any = None) -> Operand | None:
+        """The masks one after the other, spread over the last axis of their inputs, and True where there is none.
+
+        A step counts where any of its elements does.
+        """
+        masks = self.as_masks(inputs, previous_mask)
+        if all(m is None for m in masks):
+            return None
+        spread = [_spread(x, m) for x, m in zip(inputs, masks, strict=True)]
+        return any_of(joining.concatenate(spread, axis=self.axis), axis=-1)
+
 
 class Dot(MergeLayer):
     """`y[b, ..., ...] = sum over k of x1[b, ..., k] * x2[b, ..., k]`, for each example of the batch.
@@ -196,6 +238,9 @@ class Dot(MergeLayer):
         if len(rows) == len(columns) == 1:
             return y
         return reshape(y, (shape(y)[0], *(heights + widths or [1])))
+
+    def compute_mask(self, inputs: Inputs, previous_mask: Any = None) -> None:
+        """None."""
 
 
 def add(inputs: Inputs, **options: Any) -> Any:

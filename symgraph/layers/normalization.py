@@ -10,7 +10,11 @@ from symgraph.core.types import promote_dtypes
 from symgraph.core.variable import Variable
 from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
-from symgraph.ops.arithmetic import add, multiply
+from symgraph.layers.masking import as_step_mask
+from symgraph.ops.arithmetic import add, multiply, square, subtract, true_divide
+from symgraph.ops.comparison import logical_or
+from symgraph.ops.creation import zeros_like
+from symgraph.ops.indexing import where
 from symgraph.ops.normalization import (
     batch_normalization,
     group_normalization,
@@ -21,7 +25,8 @@ from symgraph.ops.normalization import (
 )
 from symgraph.ops.powers import rsqrt
 from symgraph.ops.promotion import cast_to
-from symgraph.ops.shape import reshape
+from symgraph.ops.reductions import sum as reduce_sum
+from symgraph.ops.shape import expand_dims, reshape, squeeze
 from symgraph.ops.statistics import var
 
 __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"]
@@ -31,6 +36,8 @@ Axes = int | Sequence[int]
 
 class ScaledLayer(CheckedLayer):
     """A normalization whose result is scaled by `gamma` and shifted by `beta`, both learned."""
+
+    supports_masking = True
 
     def __init__(
             self, epsilon: float, center: bool, scale: bool, beta_initializer: object, gamma_initializer: object,
@@ -66,7 +73,8 @@ class BatchNormalization(ScaledLayer):
 
     While training, mean and variance (biased) are those of the batch, and `moving = momentum * moving +
     (1 - momentum) * batch`; otherwise, and with `trainable=False`, they are the moving ones
-    (ONNX BatchNormalization). `axis` is the channels': 1 after layers with `"channels_first"`.
+    (ONNX BatchNormalization). `axis` is the channels': 1 after layers with `"channels_first"`. With a mask, of all axes
+    but the last, the mean and variance of the batch are those of what counts.
 
     Weights: `gamma` (channels,), ones; `beta`, zeros; not trainable `moving_mean`, zeros, `moving_variance`, ones.
 
@@ -100,11 +108,13 @@ class BatchNormalization(ScaledLayer):
         self.moving_variance = self.add_weight((channels,), self.moving_variance_initializer, trainable=False,
                                                name="moving_variance")
 
-    def call(self, inputs: Operand, training: bool = False) -> Operand:
+    def call(self, inputs: Operand, training: bool = False, mask: Any = None) -> Operand:
         x = _wide(inputs)
+        if mask is not None:
+            mask = as_step_mask(self, mask, x, axes=range(x.ndim - 1))
         if training and self.trainable:
             own = self.axis % x.ndim
-            mean, variance = moments(x, axes=[axis for axis in range(x.ndim) if axis != own])
+            mean, variance = _moments(x, [axis for axis in range(x.ndim) if axis != own], mask)
             self._follow(self.moving_mean, mean)
             self._follow(self.moving_variance, variance)
         else:
@@ -220,6 +230,7 @@ class UnitNormalization(CheckedLayer):
     """`x / sqrt(sum(x^2))`, the sum along `axis`: vectors of length 1. Any shape, which stays."""
 
     min_ndim = 1
+    supports_masking = True
 
     def __init__(self, axis: Axes = -1, **options: Any) -> None:
         super().__init__(**options)
@@ -231,6 +242,18 @@ class UnitNormalization(CheckedLayer):
     def call(self, inputs: Operand) -> Operand:
         axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
         return normalize(inputs, axis=axis, order=2, epsilon=1e-12)
+
+
+def _moments(x: Operand, axes: list[int], mask: Operand | None) -> tuple[Operand, Operand]:
+    """Mean and biased variance along `axes`, of what counts: divided by the number of it, and 1e-7."""
+    if mask is None:
+        return moments(x, axes=axes)
+    is_there = logical_or(expand_dims(mask, -1), zeros_like(x, "bool"))
+    count = add(reduce_sum(cast_to(is_there, x.dtype), axis=axes, keepdims=True), 1e-7)
+    mean = true_divide(reduce_sum(where(is_there, x, 0), axis=axes, keepdims=True), count)
+    squares = square(where(is_there, subtract(x, mean), 0))
+    variance = true_divide(reduce_sum(squares, axis=axes, keepdims=True), count)
+    return squeeze(mean, axis=axes), squeeze(variance, axis=axes)
 
 
 def _sizes_along(layer: CheckedLayer, axis: Axes, input_shape: Any, *, is_known: bool = True) -> dict[int, int]:

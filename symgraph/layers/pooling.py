@@ -7,6 +7,10 @@ from typing import Any, ClassVar
 from symgraph.core.tensor import Operand
 from symgraph.layers.checked import SpatialLayer
 from symgraph.layers.convolutional import Sizes
+from symgraph.layers.masking import as_step_mask
+from symgraph.ops.arithmetic import true_divide
+from symgraph.ops.casting import cast
+from symgraph.ops.indexing import where
 from symgraph.ops.pooling import (
     adaptive_average_pool,
     adaptive_max_pool,
@@ -15,6 +19,8 @@ from symgraph.ops.pooling import (
     global_max_pool,
     max_pool,
 )
+from symgraph.ops.reductions import sum as reduce_sum
+from symgraph.ops.shape import expand_dims
 
 __all__ = [
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
@@ -133,9 +139,25 @@ class GlobalMaxPooling3D(GlobalPooling):
 
 
 class GlobalAveragePooling1D(GlobalPooling):
-    """`mean over t of x[t]`: `(batch, steps, channels) -> (batch, channels)` (ONNX ReduceMean)."""
+    """`mean over t of x[t]`: `(batch, steps, channels) -> (batch, channels)` (ONNX ReduceMean).
+
+    With a mask `(batch, steps)` the mean is over the steps where it is True; over none it is NaN.
+    """
 
     rank, pools_maximum = 1, False
+    supports_masking = True
+
+    def call(self, inputs: Operand, mask: Any = None) -> Operand:
+        if mask is None:
+            return super().call(inputs)
+        (steps,) = self.spatial_axes
+        is_there = expand_dims(as_step_mask(self, mask, inputs, axes=(0, steps)), self.channel_axis)
+        total, count = (reduce_sum(x, axis=steps, keepdims=self.keepdims) for x in (
+            where(is_there, inputs, 0), cast(is_there, inputs.dtype)))
+        return true_divide(total, count)
+
+    def compute_mask(self, inputs: Operand, previous_mask: Any = None) -> None:
+        """None: there are no steps left."""
 
 
 class GlobalAveragePooling2D(GlobalPooling):

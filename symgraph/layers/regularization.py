@@ -25,6 +25,8 @@ Seed = int | SeedGenerator | Mapping[str, Any] | None
 class NoiseLayer(CheckedLayer):
     """A layer that draws numbers while training: with a generator of its own, started from `seed`."""
 
+    supports_masking = True
+
     def __init__(self, seed: Seed = None, **options: Any) -> None:
         super().__init__(**options)
         if isinstance(seed, Mapping):

@@ -127,6 +127,7 @@ class RNN(CheckedLayer):
     """
 
     min_ndim = 3
+    supports_masking = True
 
     def __init__(
             self, cell: Any, return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False,

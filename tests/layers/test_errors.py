@@ -35,7 +35,7 @@ def applied(layer, *shapes, **options):
     (lambda: layers.BatchNormalization(momentum=2, name="mine"), "momentum"),
     (lambda: layers.EinsumDense("abc->ab", 3, name="mine"), "equation must be like"),
     (lambda: layers.Dot((1, 2, 3), name="mine"), "axes"),
-    (lambda: layers.Embedding(4, 3, mask_zero=True, name="mine"), "hands no masks on yet"),
+    (lambda: layers.Masking(float("nan"), name="mine"), "NaN, which equals nothing"),
     (lambda: layers.Lambda(3, name="mine"), "function must be callable"),
     (applied(layers.Dense(2, name="mine"), (None,)), r"needs a known size along axis -1 .*\(None, None\)"),
     (applied(layers.Dense(2, name="mine"), ()), r"expects at least 2 dimensions, got float32\[\?\]"),

@@ -67,7 +67,7 @@ ROWS = [
     row("EinsumDense", (3, 5), equation="abc,cd->abd", output_shape=(None, 6), bias_axes="d"),
     row("EinsumDense", (2, 3, 5), equation="...c,cd->...d", output_shape=6, activation="softmax"),
     row("Embedding", (7,), dtype="int32", input_dim=11, output_dim=3),
-    row("Activation", (3, 4), activation="gelu"), row("Identity", (3, 4)),
+    row("Activation", (3, 4), activation="gelu"), row("Identity", (3, 4)), row("Masking", (3, 4), mask_value=0.5),
     row("ReLU", (3, 4)), row("ReLU", (3, 4), max_value=1.0, negative_slope=0.1, threshold=0.2),
     row("LeakyReLU", (3, 4)), row("PReLU", (3, 4), alpha_initializer="ones", shared_axes=[1]),
     row("ELU", (4,), alpha=0.5), row("Softmax", (3, 4)), row("Softmax", (3, 4), axis=[1, 2]),

@@ -11,7 +11,7 @@ from symgraph.training.model import Model
 ABSENT = {
     "ActivityRegularization", "AdditiveAttention", "Attention", "AugMix", "CenterCrop",
     "ContrastLimitedAdaptiveHistogramEqualization", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "CutMix", "Equalization",
-    "GroupedQueryAttention", "HashedCrossing", "Masking", "MelSpectrogram", "MixUp",
+    "GroupedQueryAttention", "HashedCrossing", "MelSpectrogram", "MixUp",
     "MultiHeadAttention", "Normalization", "RandomBrightness", "RandomColorJitter", "RandomContrast",
     "RandomCrop", "RandomElasticTransform", "RandomFlip", "RandomGrayscale", "RandomHue", "RandomPerspective",
     "RandomRotation", "RandomSharpness", "RandomTranslation", "RandomZoom", "ReversibleEmbedding",
