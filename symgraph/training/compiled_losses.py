@@ -144,8 +144,16 @@ class CompiledLoss:
             several = self._losses if len(self._losses) > 1 else ()
             self._trackers = tuple(Mean(name=f"{x.name}_loss") for x in several)
 
-    def targets(self, y_true: Any, y_pred: Any) -> list[Any]:
-        """The targets in the order of the outputs, None for an output without."""
+    def targets(self, y_true: Any, y_pred: Any) -> Any:
+        """The targets nested as the outputs are, None for an output without.
+
+        Errors: `TrainingError` where a target is missing, and for one of an output that does not exist.
+        """
+        flat = self.flat_targets(y_true, y_pred)
+        return pick(self.outputs.structure, flat)
+
+    def flat_targets(self, y_true: Any, y_pred: Any) -> list[Any]:
+        """The same as `targets`, in the order of the outputs."""
         if not self.built:
             self.build(y_true, y_pred)
         return arrange_targets(self.outputs, y_true, {i for x in self._losses for i in flatten(x.outputs)})
@@ -158,7 +166,7 @@ class CompiledLoss:
         Errors: `TrainingError` where no output has a loss, or one with a loss no target; `ShapeError` for shapes that
         do not fit.
         """
-        targets = self.targets(y_true, y_pred)
+        targets = self.flat_targets(y_true, y_pred)
         predictions = [as_operand(p) for p in flatten(y_pred)]
         weights = self.outputs.weights(sample_weight)
         values = []

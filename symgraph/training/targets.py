@@ -75,7 +75,7 @@ def check_targets(losses: CompiledLoss, targets: Any, outputs: Any, *, first_row
     ...
     symgraph.core.errors.TrainingError: output "digit": target 10 in row 1 is no class; the 10 classes are 0 to 9
     """
-    found = losses.targets(targets, outputs)
+    found = losses.flat_targets(targets, outputs)
     predictions = flatten(outputs)
     for i, y in enumerate(found):
         if y is not None:
