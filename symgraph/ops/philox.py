@@ -60,17 +60,19 @@ def counter_words(x: Operand) -> tuple[Operand, Operand]:
     return _split_words(apply_op("Cast", x, to=ELEM_TYPES["uint64"]))
 
 
-def random_bits(state: Operand, stream: Operand, count: Operand | int) -> Operand:
+def random_bits(state: Operand, stream: Operand, count: Operand | int, turn: Operand | int = 0) -> Operand:
     """`count` random uint32 numbers, a flat tensor.
 
     `state` is int64 `[seed, step]`, `stream` tells the draws of one step apart. Block i of four numbers is
-    `philox((i, stream, step), seed)`.
+    `philox((i, stream, step), seed)`. Each `turn` from 0 on takes the blocks that follow those of the one before.
     """
     low, high = counter_words(state)
     seed = _item(low, 0), _item(high, 0)
     step = _item(low, 1), _item(high, 1)
     blocks = (count + 3) // 4 if isinstance(count, int) else apply_op("Div", apply_op("Add", count, 3), 4)
     index = apply_op("Range", np.int64(0), _scalar(blocks), np.int64(1))
+    if not (isinstance(turn, int) and turn == 0):
+        index = apply_op("Add", index, apply_op("Mul", _scalar(turn), _scalar(blocks)))
     words = philox((apply_op("Cast", index, to=ELEM_TYPES["uint32"]),
                     apply_op("Cast", stream, to=ELEM_TYPES["uint32"]), *step), seed)
     end = ints(count) if isinstance(count, int) else apply_op("Reshape", count, [1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from symgraph.core.apply import apply_op, record
 from symgraph.core.errors import DtypeError, ShapeError
 from symgraph.core.op import find_op
-from symgraph.core.scope import current_trace, not_tracing
+from symgraph.core.scope import Trace, current_trace, not_tracing
 from symgraph.core.tensor import Operand
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
@@ -29,8 +31,9 @@ class SeedGenerator:
 
     `state` is a non-trainable int64 variable `[seed, step]`. A draw on values takes the present step and
     advances it. A draw on symbols becomes a node that reads `state` when the graph runs, with a number of its
-    own, so that two draws in one graph differ. Inside a traced function each call of it advances the step;
-    a bare `Graph` is a pure function and running it advances nothing: `advance` does, between runs.
+    own, so that two draws in one graph differ. Inside a traced function each call of it advances the step, and draws
+    are numbered from the start of the function, so that it draws the same however often it was traced before; a bare
+    `Graph` is a pure function and running it advances nothing: `advance` does, between runs.
 
     Without a seed it takes one from the global generator, so `set_seed` fixes it too.
 
@@ -46,6 +49,7 @@ class SeedGenerator:
         with not_tracing():
             self.state = Variable(_state(self.seed, 0), trainable=False, name=f"{self.name}/state")
         self._symbolic_draws = 0
+        self._traces: list[tuple[weakref.ref[Trace], weakref.ref[Operand], itertools.count[int]]] = []
         self._lock = threading.Lock()
 
     def draw(self, *, is_symbolic: bool) -> tuple[Operand, int]:
@@ -53,10 +57,25 @@ class SeedGenerator:
         trace = current_trace()
         if trace is None and not is_symbolic:
             return Tensor(self._advance()), 0
+        if trace is not None:
+            self.advance()
+            return self.state, next(self._numbers(trace))
         self._symbolic_draws += 1
-        if trace is not None and self.state not in trace.updates:
-            self.state.assign(apply_op("Add", self.state, _ONE_STEP))
         return self.state, self._symbolic_draws
+
+    def _numbers(self, trace: Trace) -> itertools.count[int]:
+        """The numbers of the draws in a trace, and in its branches, which have its update of `state`.
+
+        They count down, away from those of draws outside of traces.
+        """
+        update = trace.updates[self.state]
+        self._traces = [entry for entry in self._traces if entry[0]() is not None]
+        for known, known_update, numbers in self._traces:
+            if known() is trace or known_update() is update:
+                return numbers
+        numbers = itertools.count(2**32 - 1, -1)
+        self._traces.append((weakref.ref(trace), weakref.ref(update), numbers))
+        return numbers
 
     def next(self) -> Operand:
         """A key `[seed, step]` that can be given as `seed`, and go one step on."""

@@ -1,6 +1,7 @@
 """Random numbers: known answers of Philox, distributions, seeds, and what happens on symbols and in traces."""
 
 import numpy as np
+import onnxruntime
 import pytest
 import scipy.special
 import scipy.stats
@@ -18,6 +19,10 @@ DRAWS = {
     "normal": lambda shape, **o: random.normal(shape, **o),
     "truncated_normal": lambda shape, **o: random.truncated_normal(shape, **o),
     "randint": lambda shape, **o: random.randint(shape, -1000, 1000, **o),
+    "gamma": lambda shape, **o: random.gamma(shape, 0.7, **o),
+    "beta": lambda shape, **o: random.beta(shape, 2.0, 3.0, **o),
+    "binomial": lambda shape, **o: random.binomial(shape, 1000, 0.3, **o),
+    "binomial of few": lambda shape, **o: random.binomial(shape, 1000, 0.009, **o),
 }
 
 
@@ -176,6 +181,18 @@ def test_a_generator_without_seed_follows_the_global_seed():
     assert random.SeedGenerator().seed == a.seed != b.seed
 
 
+@pytest.mark.parametrize("name", DRAWS)
+def test_a_file_draws_what_is_drawn_here(name, tmp_path):
+    x = symbol((2,), name="x")
+    graph = sg.Graph([x], [x + ops.cast(DRAWS[name]((30, 2), seed=4), "float32")])
+
+    sg.runtime.save(graph, tmp_path / "draw.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "draw.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": np.zeros(2, np.float32)})
+
+    np.testing.assert_array_equal(found, DRAWS[name]((30, 2), seed=4).numpy().astype(np.float32))
+
+
 def test_seeds_of_generators_and_numbers_draw_different_numbers():
     random.set_seed(3)
     draws = [random.uniform((50,), seed=s).numpy() for s in (None, 3, random.SeedGenerator(3))]
@@ -258,6 +275,59 @@ def test_a_traced_function_goes_one_step_on_at_each_call():
     np.testing.assert_array_equal(again[0].numpy(), first[0].numpy())
 
 
+@pytest.mark.parametrize("name", DRAWS)
+def test_a_number_as_seed_gives_the_same_numbers_at_every_call_of_a_traced_function(name):
+    draw = sg.function(lambda x: x + ops.cast(DRAWS[name]((20,), seed=4), "float32"))
+    zero = sg.tensor(np.float32(0))
+
+    first, second = draw(zero).numpy(), draw(zero).numpy()
+
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, DRAWS[name]((20,), seed=4).numpy().astype(np.float32))
+
+
+def test_a_restored_state_gives_the_numbers_that_followed_it():
+    generator = random.SeedGenerator(8)
+    drop = sg.function(lambda x: random.dropout(x, 0.5, seed=generator))
+    ones = np.ones(40, np.float32)
+    drop(ones)
+    saved = generator.state.numpy().copy()
+    following = [drop(ones).numpy(), random.normal((4,), seed=generator).numpy(), drop(ones).numpy()]
+
+    generator.state.assign(saved)
+    again = [drop(ones).numpy(), random.normal((4,), seed=generator).numpy(), drop(ones).numpy()]
+
+    assert [x.tobytes() for x in again] == [x.tobytes() for x in following]
+    assert not np.array_equal(following[0], following[2])
+
+
+def test_what_a_function_draws_does_not_depend_on_what_was_traced_before():
+    def drops(*sizes):
+        generator = random.SeedGenerator(8)
+        drop = sg.function(lambda x: (random.dropout(x, 0.5, seed=generator), random.dropout(x, 0.5, seed=generator)))
+        for size in sizes:
+            generator.state.assign(np.array([8, 3]))  # where a resumed run goes on
+            found = drop(np.ones(size, np.float32))
+        return [x.numpy() for x in found]
+
+    once, retraced = drops(50), drops(7, 50)
+
+    np.testing.assert_array_equal(once, retraced)
+    assert not np.array_equal(*once)
+
+
+def test_a_draw_of_a_branch_differs_from_those_around_it():
+    generator = random.SeedGenerator(8)
+
+    @sg.function
+    def draws(x):
+        first = random.uniform((20,), seed=generator)
+        second = ops.cond(ops.max(x) > 0, lambda: random.uniform((20,), seed=generator), lambda: x)
+        return first, second, random.uniform((20,), seed=generator)
+
+    assert len({x.numpy().tobytes() for x in draws(np.ones(20, np.float32))}) == 3
+
+
 def test_a_bare_graph_is_a_pure_function_until_its_generator_advances():
     generator = random.SeedGenerator(1)
     x = symbol((4, 5))
@@ -327,6 +397,7 @@ BAD = {
     "narrow dtype": (lambda: random.randint((2,), 0, 300, "uint8"), "uint8 cannot hold"),
     "negative": (lambda: random.uniform((2, -1)), "negative"),
     "rate": (lambda: random.dropout(np.ones(2, np.float32), 1.5), "0 to 1, got 1.5"),
+    "parameter shape": (lambda: random.normal((2,), np.zeros(3)), r"shape \(3,\) does not broadcast.*\(2,\)"),
     "noise shape": (lambda: random.dropout(np.ones((2, 3), np.float32), 0.5, (1,)), "1 entries"),
 }
 
