@@ -27,7 +27,7 @@ from symgraph.runtime.opsets import choose_opsets, convert, graph_ops, stands_in
 from symgraph.runtime.tensors import stored_bytes, stored_data, write_tensor
 from symgraph.runtime.writer import MAX_MODEL_BYTES, ModelWriter
 
-__all__ = ["Exported", "choose_opsets", "save", "to_model", "walk_nodes"]
+__all__ = ["Exported", "choose_opsets", "clear_errors", "save", "to_model", "walk_nodes"]
 
 OLDEST_OPSET = 7
 """Older operators meant other things; ONNX Runtime does not take them either."""
@@ -127,7 +127,7 @@ def save(graph: Graph, path: str | os.PathLike[str] | BinaryIO, *, opset: int | 
         path.write(_inline(exported).SerializeToString())
         return
     target = Path(os.path.realpath(path))
-    with _clear_errors(target):
+    with clear_errors(target):
         old_data = _data_files_of(target)
         if external_data:
             _save_beside(exported, target)
@@ -152,7 +152,8 @@ def _inline(exported: Exported) -> ModelProto:
 
 
 @contextmanager
-def _clear_errors(target: Path) -> Iterator[None]:
+def clear_errors(target: Path) -> Iterator[None]:
+    """Say of a full or broken disk that the file was not saved, and that what was there is unchanged."""
     try:
         yield
     except OSError as error:

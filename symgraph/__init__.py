@@ -41,17 +41,28 @@ from symgraph.ops import *
 from symgraph.ops import random_numbers as random
 from symgraph.runtime.devices import config, device
 from symgraph.runtime.profile import profile, time
-from symgraph.training import Model, Sequential, function, load_onnx, losses, metrics, optimizers
+from symgraph.training import (
+    Model,
+    Sequential,
+    TrainStep,
+    callbacks,
+    data,
+    function,
+    load_onnx,
+    losses,
+    metrics,
+    optimizers,
+)
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input", "Layer",
     "LayerError", "LimitError", "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError",
-    "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor",
-    "TrainingError", "UnsafeModelError", "UnsupportedOpError", "Variable", "activations", "clear_session", "config",
-    "constraints", "device", "dispose", "function", "initializers", "keep", "layers", "load_onnx", "losses", "memory",
-    "metrics", "models", "ops", "optimizers", "passes", "profile", "random", "regularizers", "runtime", "symbol",
-    "tensor", "tidy", "time",
+    "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor", "TrainStep",
+    "TrainingError", "UnsafeModelError", "UnsupportedOpError", "Variable", "activations", "callbacks", "clear_session",
+    "config", "constraints", "data", "device", "dispose", "function", "initializers", "keep", "layers", "load_onnx",
+    "losses", "memory", "metrics", "models", "ops", "optimizers", "passes", "profile", "random", "regularizers",
+    "runtime", "symbol", "tensor", "tidy", "time",
 ]
 __all__ += [*_autodiff, *ops.__all__]

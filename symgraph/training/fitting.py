@@ -109,6 +109,7 @@ def run_test(model: Trainer, feed: Feed, callbacks: CallbackList) -> dict[str, A
 def prepare(model: Trainer, feed: Feed, *, training: bool) -> None:
     """Build model and optimizer for the batches of this feed."""
     model._ready(feed.structure.x, training)
+    model._target_types = feed.structure.y
 
 
 def _validation_feed(data: Any, batch_size: int | None, steps: int | None) -> Feed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from symgraph.core.tensor import Operand
 from symgraph.core.variable import Variable
 from symgraph.layers.layer import Layer
 from symgraph.ops.sizes import dimension
-from symgraph.training import fitting, optimizers
+from symgraph.training import fitting, optimizers, step_file
 from symgraph.training.compiled_losses import CompiledLoss, add_up
 from symgraph.training.compiled_metrics import CompiledMetrics
 from symgraph.training.metrics_base import Metric
@@ -39,6 +40,7 @@ class Trainer(Layer):
     """What the last `fit` returned."""
 
     _progress: Any = None
+    _target_types: Any = None
     optimizer: Any = None
     loss: Any = None
     run_eagerly = False
@@ -183,6 +185,11 @@ class Trainer(Layer):
         return list(found)
 
     @property
+    def all_metrics(self) -> list[Metric]:
+        """`metrics`, and those that `compile` was given."""
+        return [*self.metrics, *(() if self._compiled_metrics is None else self._compiled_metrics.metrics)]
+
+    @property
     def metrics_names(self) -> list[str]:
         """The names of the logs, the loss first; those of metrics are known once data was seen."""
         return list(dict.fromkeys(["loss", *self.get_metrics_result()])) if self.compiled else []
@@ -274,6 +281,40 @@ class Trainer(Layer):
         values = [logs[name] for name in dict.fromkeys([*own, *sorted(logs)])]
         return values[0] if len(values) == 1 else values
 
+    # Files.
+
+    def export_train_step(self, path: str | os.PathLike[str], y: Any = None, sample_weight: bool = False,
+                          opset: int | None = None, metadata: Mapping[str, str] | None = None) -> None:
+        """Write the whole training step, for batches of any size, as one ONNX file that any ONNX Runtime trains.
+
+        Inputs are the data, the targets, with `sample_weight` the weights of the samples, and the state: weights and
+        what the optimizer remembers. Outputs are the loss and the metrics of the batch, and the next state. The file
+        says which is which and what the state is at the start: `sg.TrainStep.load`. Targets are as the model was last
+        trained on, as the example `y` if given, or else as the losses take them.
+
+        Errors: `TrainingError` before `compile`, `UnsupportedOpError` where an operator does not exist at `opset`.
+        """
+        step_file.export_train_step(self, path, y=y, sample_weight=sample_weight, opset=opset, metadata=metadata)
+
+    def export_grad(self, path: str | os.PathLike[str], y: Any = None, sample_weight: bool = False,
+                    training: bool = False, opset: int | None = None, metadata: Mapping[str, str] | None = None,
+                    ) -> None:
+        """Write the loss of a batch and its gradients with respect to all trainable weights as one ONNX file.
+
+        The weights are inputs; arguments and errors as `export_train_step`. With `training` layers such as dropout
+        act as in training.
+        """
+        step_file.export_grad(self, path, y=y, sample_weight=sample_weight, training=training, opset=opset,
+                              metadata=metadata)
+
+    def export_eval(self, path: str | os.PathLike[str], y: Any = None, sample_weight: bool = False,
+                    opset: int | None = None, metadata: Mapping[str, str] | None = None) -> None:
+        """Write predictions, loss and metrics of a batch as one ONNX file; the weights are inputs.
+
+        Arguments and errors as `export_train_step`, whose state this file takes, as far as it has inputs for it.
+        """
+        step_file.export_eval(self, path, y=y, sample_weight=sample_weight, opset=opset, metadata=metadata)
+
     # Compiled steps.
 
     def _forget_steps(self) -> None:
@@ -316,10 +357,8 @@ def state_of(model: Trainer) -> list[Variable]:
     found = dict.fromkeys(model.weights)
     if model.optimizer is not None:
         found.update(dict.fromkeys(model.optimizer.variables))
-    for metric in model.metrics:
+    for metric in model.all_metrics:
         found.update(dict.fromkeys(metric.variables))
-    if model._compiled_metrics is not None:
-        found.update(dict.fromkeys(model._compiled_metrics.variables))
     for function in model._step_functions.values():
         if function.state is not None:
             found.update(dict.fromkeys(function.state.variables))
