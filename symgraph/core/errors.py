@@ -41,7 +41,11 @@ class TrainingError(SymgraphError, ValueError):
     """An optimizer, a schedule or another part of training was given something it cannot take."""
 
 
-class NonFiniteError(SymgraphError, ArithmeticError):
+class CheckpointError(TrainingError):
+    """A checkpoint is of another model, optimizer or data than those it is to go on with."""
+
+
+class NonFiniteError(SymgraphError, ArithmeticError, RuntimeError):
     """A number that should be finite is NaN or infinite."""
 
 

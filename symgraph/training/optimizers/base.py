@@ -114,6 +114,11 @@ class Optimizer:
         return list(self._variables)
 
     @property
+    def averages(self) -> dict[Variable, Variable]:
+        """The moving average of each variable, with `use_ema`; empty without, and before it is built."""
+        return dict(zip(self._indices, self._averages, strict=False))
+
+    @property
     def iterations(self) -> Any:
         """How many updates were made: an int64 scalar."""
         if self.gradient_accumulation_steps:

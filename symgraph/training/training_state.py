@@ -1,0 +1,104 @@
+"""The whole state of a training under way: what `fit` needs to go on as if it had never stopped.
+
+That is every variable (weights, the optimizer's state, metrics, random generators), the epoch and step, where the data
+stand, and what the callbacks remember.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from symgraph.core.errors import CheckpointError, TrainingError
+from symgraph.core.value import Array
+from symgraph.core.variable import Variable
+from symgraph.ops.seeds import global_generator
+from symgraph.runtime.devices import provider_name, resolve_providers
+from symgraph.runtime.ort import onnxruntime
+from symgraph.training.weights_files import assign_all, numbered
+
+_KIND = "training"
+
+
+def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays and data of the training that `model` is in, for `write_checkpoint`."""
+    progress = model._progress
+    arrays = {name: v.numpy() for name, v in _variables(model).items()}
+    data = {
+        "kind": _KIND, "epoch": progress.epoch, "step": progress.step, "stop_training": bool(model.stop_training),
+        "optimizer": _optimizer(model), "feed": progress.feed.state(), "callbacks": progress.callbacks.get_state(),
+        "seed": global_generator().seed, "machine": _machine()}
+    return arrays, data
+
+
+def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> None:
+    """Go on where `gather` was called: `model` is in `fit`, which has just begun.
+
+    Errors: `CheckpointError` where model, optimizer or data are others than those of the checkpoint; then nothing is
+    changed. A warning where other versions of symgraph or ONNX Runtime, or another provider, may round differently.
+    """
+    if not isinstance(data, Mapping) or data.get("kind") != _KIND:
+        raise CheckpointError(f"{path}: a checkpoint of something else than a training")
+    if data["optimizer"] != _optimizer(model):
+        raise CheckpointError(f"{path}: the interrupted run had the optimizer {data['optimizer']}, this one has "
+                              f"{_optimizer(model)}; nothing was changed")
+    progress = model._progress
+    before = progress.feed.state()
+    try:
+        progress.feed.restore(data["feed"])
+    except TrainingError as error:
+        raise CheckpointError(f"{path}: {error}; nothing was changed") from None
+    try:
+        _trace(model, data["epoch"])
+        assign_all(str(path), _variables(model), arrays)
+    except BaseException:
+        progress.feed.restore(before)
+        raise
+    global_generator().seed = data["seed"]
+    progress.epoch, progress.step = data["epoch"], data["step"]
+    progress.is_resumed = progress.step > 0
+    model.stop_training = data["stop_training"]
+    progress.callbacks.set_state(data["callbacks"])
+    if data["machine"] != _machine():
+        warnings.warn(f"{path} was written with {data['machine']}, now it is {_machine()}: numbers may differ in the "
+                      "last digits from those of a run that was not interrupted", stacklevel=3)
+
+
+def _variables(model: Any) -> dict[str, Variable]:
+    """Every variable that training changes, by what it belongs to and its number there."""
+    found = numbered(model.weights, "weight ")
+    found |= numbered(model.optimizer.variables, "optimizer ")
+    metrics = [v for metric in model.metrics for v in metric.variables]
+    if model._compiled_metrics is not None:
+        metrics += model._compiled_metrics.variables
+    found |= numbered(dict.fromkeys(metrics), "metric ")
+    known = {*found.values(), global_generator().state}
+    function = model._step_functions.get("train")
+    state = () if function is None or function.state is None else function.state.variables
+    found |= numbered((v for v in state if v not in known), "other ")
+    return found | {"random": global_generator().state}
+
+
+def _trace(model: Any, epoch: int) -> None:
+    """Compile the step, which tells of variables that nothing else does, such as those of random generators."""
+    if model.run_eagerly:
+        return
+    feed = model._progress.feed
+    batch = next(feed.batches(epoch), None)
+    if batch is not None:
+        model._step_function("train").prepare(feed.structure.pack(batch))
+
+
+def _optimizer(model: Any) -> str:
+    """The class and arguments of the optimizer, without the learning rate, which is part of the state or a schedule."""
+    config = {k: v for k, v in model.optimizer.get_config().items() if k not in ("learning_rate", "name")}
+    return f"{type(model.optimizer).__name__}({', '.join(f'{k}={v!r}' for k, v in config.items())})"
+
+
+def _machine() -> str:
+    """What the numbers depend on besides the state."""
+    providers = ", ".join(provider_name(p) for p in resolve_providers())
+    return f"symgraph {version('symgraph')}, onnxruntime {onnxruntime().__version__} ({providers})"
