@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.errors import SymgraphError, TrainingError
+from symgraph.core.errors import DtypeError, OpError, ShapeError, TrainingError
 from symgraph.core.scope import not_tracing
 from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
@@ -85,6 +85,8 @@ class CompiledLoss:
         self._outputs: Outputs | None = None
         self._losses: tuple[OutputLoss, ...] = ()
         self._trackers: tuple[Mean, ...] = ()
+        self.fitting: set[object] = set()
+        """Types of targets and predictions that the losses were found to take."""
         for x in leaves_of(loss):
             _check(x)
         for x in flatten(loss_weights):
@@ -132,7 +134,7 @@ class CompiledLoss:
 
         Errors: `TrainingError` for losses, weights or targets of outputs that do not exist.
         """
-        self._outputs = outputs = Outputs(y_pred, self._names)
+        outputs = Outputs(y_pred, self._names)
         parts = [own for part in outputs.parts(self._given, "loss") for own in _spread(outputs, part)]
         has_loss = {number for part in parts for number in flatten(part.outputs)}
         targets = arrange_targets(outputs, y_true, has_loss)
@@ -143,6 +145,7 @@ class CompiledLoss:
         with not_tracing():
             several = self._losses if len(self._losses) > 1 else ()
             self._trackers = tuple(Mean(name=f"{x.name}_loss") for x in several)
+        self._outputs = outputs
 
     def targets(self, y_true: Any, y_pred: Any) -> Any:
         """The targets nested as the outputs are, None for an output without.
@@ -174,8 +177,8 @@ class CompiledLoss:
             first = flatten(part.outputs)[0]
             try:
                 terms = [_value(loss, part.outputs, targets, predictions, weights[first]) for loss in part.losses]
-            except SymgraphError as error:
-                raise type(error)(f'{self.outputs.describe(first)}: {error}') from error
+            except (DtypeError, OpError, ShapeError) as error:
+                raise type(error)(f"{self.outputs.describe(first)}: {error}") from error
             if self._trackers:
                 p = predictions[first]
                 self._trackers[i].update_state(add_up(terms), dimension(p, 0) if p.ndim else None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from symgraph.core.errors import TrainingError
+from symgraph.core.errors import DtypeError, OpError, ShapeError, TrainingError
 from symgraph.core.scope import not_tracing
 from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
@@ -80,6 +80,10 @@ class CompiledMetrics:
         """
         outputs = Outputs(y_pred, self._names)
         targets = arrange_targets(outputs, y_true, set())
+        for what, given in self._given:
+            if isinstance(given, Metric) and outputs.count > 1:
+                raise TrainingError(f'{what}: the metric object "{given.name}" is given to {outputs.count} outputs, and '
+                                    "it has one state only; give one for each, or its name")
         shapes = [(shape_of(y), shape_of(p)) for y, p in zip(targets, flatten(y_pred), strict=True)]
         with not_tracing():
             self._metrics = tuple(
@@ -110,7 +114,10 @@ class CompiledMetrics:
             mask = mask_of(predictions[i])
             if mask is not None and "mask" in inspect.signature(metric.update_state).parameters:
                 options["mask"] = mask
-            metric.update_state(targets[i], predictions[i], **options)
+            try:
+                metric.update_state(targets[i], predictions[i], **options)
+            except (DtypeError, OpError, ShapeError) as error:
+                raise type(error)(f"{self._outputs.describe(i)}: {error}") from error
 
     def result(self) -> dict[str, Operand]:
         """The numbers now, by their names in logs. A metric whose result is a dict gives its entries."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -24,38 +24,15 @@ from symgraph.training.losses_objects import Loss, LossFunctionWrapper
 from symgraph.training.losses_operands import as_class_axis, is_one
 from symgraph.training.output_parts import shape_of
 
+Type = tuple[Any, Shape]
+
+_NO_NUMBERS = {"U": "strings", "S": "strings", "O": "Python objects", "m": "dates", "M": "dates"}
+
 BLOCK = 1 << 18
 """How many class numbers are looked at at once: few enough to stay in the cache."""
 
 _OF_CLASSES = (sparse_categorical_crossentropy, categorical_generalized_cross_entropy, ctc)
 _ONE_HOT = (categorical_crossentropy, categorical_focal_crossentropy)
-
-
-def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """What a data set yields, as (x, y, sample_weight): `x`, `(x,)`, `(x, y)` or all three, None for what is missing.
-
-    Errors: `TrainingError` for more than three.
-
-    >>> unpack_x_y_sample_weight((1, 2))
-    (1, 2, None)
-    """
-    if not isinstance(data, list | tuple):
-        return data, None, None
-    if not 1 <= len(data) <= 3:
-        raise TrainingError(f"data is x, (x,), (x, y) or (x, y, sample_weight); got {len(data)} parts")
-    x, y, sample_weight = (*data, None, None)[:3]
-    return x, y, sample_weight
-
-
-def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """What `unpack_x_y_sample_weight` takes apart: `x` alone, `(x, y)` or `(x, y, sample_weight)`.
-
-    >>> pack_x_y_sample_weight(1, 2), pack_x_y_sample_weight([1, 2])
-    ((1, 2), ([1, 2],))
-    """
-    if y is None and sample_weight is None:
-        return (x,) if isinstance(x, list | tuple) else x
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def check_targets(losses: CompiledLoss, targets: Any, outputs: Any, *, first_row: int = 0) -> None:
@@ -77,46 +54,54 @@ def check_targets(losses: CompiledLoss, targets: Any, outputs: Any, *, first_row
     """
     found = losses.flat_targets(targets, outputs)
     predictions = flatten(outputs)
-    for i, y in enumerate(found):
+    types = tuple(_type_of(x) for x in (*found, *predictions))
+    for i, y in enumerate(types[:len(found)]):
         if y is not None:
             _check_dtype(y, losses.outputs.describe(i))
-    for part in losses.losses:
-        if not isinstance(part.outputs, int):
-            continue
-        i = part.outputs
-        for loss in part.losses:
-            if _is_ours(loss):
-                _check_shape(loss, found[i], predictions[i], losses.outputs.describe(i))
-                _check_classes(loss, found[i], shape_of(predictions[i]), losses.outputs.describe(i), first_row)
+    ours = [(loss, part.outputs, losses.outputs.describe(part.outputs)) for part in losses.losses
+            if isinstance(part.outputs, int) for loss in part.losses if _is_ours(loss)]
+    if types not in losses.fitting:
+        for loss, i, who in ours:
+            _check_shape(loss, types[i], types[len(found) + i], who)
+        losses.fitting.add(types)
+    for loss, i, who in ours:
+        _check_classes(loss, found[i], shape_of(predictions[i]), who, first_row)
 
 
-def _is_ours(loss: Loss) -> bool:
+def _is_ours(loss: Loss) -> TypeGuard[LossFunctionWrapper]:
     """Whether a loss is of the catalogue, so that it may be called on symbols whatever the model does."""
     return isinstance(loss, LossFunctionWrapper) and all(
         x.__module__.startswith("symgraph.") for x in (type(loss), loss.fn))
 
 
-def _check_dtype(y: Any, who: str) -> None:
-    dtype = y.dtype if isinstance(y, Operand) else np.asarray(y).dtype
-    if not isinstance(dtype, str) and dtype.kind in "OUSmM":
-        what = {"U": "strings", "S": "strings", "O": "Python objects"}.get(dtype.kind, "dates")
-        hint = "; number the classes first, as with np.unique(y, return_inverse=True)" if what == "strings" else ""
-        raise DtypeError(f"{who}: the targets are {what} ({dtype}), expected numbers{hint}")
+def _type_of(x: Any) -> Type | None:
+    """Dtype and shape, with the number of samples left open."""
+    if x is None:
+        return None
+    data = x if isinstance(x, Operand) else np.asarray(x)
+    shape: Shape = data.shape
+    return data.dtype, (None, *shape[1:]) if shape else ()
+
+
+def _check_dtype(y: Type, who: str) -> None:
+    dtype, _ = y
+    if not isinstance(dtype, str) and dtype.kind in _NO_NUMBERS:
+        what = _NO_NUMBERS[dtype.kind]
+        advice = "; number the classes first, as with np.unique(y, return_inverse=True)" if what == "strings" else ""
+        raise DtypeError(f"{who}: the targets are {what} ({dtype}), expected numbers{advice}")
     name = as_dtype(dtype)
     if not (is_floating(name) or is_integer(name) or name == "bool"):
         raise DtypeError(f"{who}: the targets are {name}, expected numbers")
 
 
-def _check_shape(loss: LossFunctionWrapper, y: Any, p: Any, who: str) -> None:
-    shapes = shape_of(y), shape_of(p)
-    dtypes = (as_dtype(x.dtype if isinstance(x, Operand) else np.asarray(x).dtype) for x in (y, p))
-    target, prediction = (placeholder(TensorType(dtype, (None, *shape[1:]) if shape else ()))
-                          for dtype, shape in zip(dtypes, shapes, strict=True))
+def _check_shape(loss: LossFunctionWrapper, y: Type | None, p: Type | None, who: str) -> None:
+    assert y is not None and p is not None
+    target, prediction = (placeholder(TensorType(as_dtype(dtype), shape)) for dtype, shape in (y, p))
     try:
         with tracing(Trace()):
             loss(target, prediction)
     except (ShapeError, OpError, DtypeError) as error:
-        raise type(error)(f"{who}: {error}{_advice(loss, *shapes)}") from None
+        raise type(error)(f"{who}: {error}{_advice(loss, y[1], p[1])}") from None
 
 
 def _advice(loss: LossFunctionWrapper, y: Shape, p: Shape) -> str:
