@@ -82,8 +82,8 @@ class CompiledMetrics:
         targets = arrange_targets(outputs, y_true, set())
         for what, given in self._given:
             if isinstance(given, Metric) and outputs.count > 1:
-                raise TrainingError(f'{what}: the metric object "{given.name}" is given to {outputs.count} outputs, and '
-                                    "it has one state only; give one for each, or its name")
+                raise TrainingError(f'{what}: the metric object "{given.name}" is given to {outputs.count} outputs, '
+                                    "and it has one state only; give one for each, or its name")
         shapes = [(shape_of(y), shape_of(p)) for y, p in zip(targets, flatten(y_pred), strict=True)]
         with not_tracing():
             self._metrics = tuple(
