@@ -19,6 +19,7 @@ from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import TensorType, format_dims
 from symgraph.core.value import Tensor, as_array
+from symgraph.ops.applying import apply
 from symgraph.ops.casting import cast
 
 if TYPE_CHECKING:
@@ -42,19 +43,18 @@ def masks_of(structure: Any) -> Any:
 
 
 def with_mask(x: Operand, mask: Operand | None) -> Operand:
-    """`x` carrying `mask`, or none. Of a value it is another tensor of the same memory: tapes follow it there.
-
-    A symbol is changed in place, so it must be one that nobody has seen yet.
-    """
+    """`x` carrying `mask`, or none: another symbol, or another tensor of the same memory. Tapes follow it there."""
     if x.mask is mask:
         return x
     if isinstance(x, Tensor):
         assert isinstance(x.type, TensorType)
-        old, x = x, Tensor(x.buffer, x.type, x.hint)
+        y: Operand = Tensor(x.buffer, x.type, x.hint)
         for recorder in recorders():
-            recorder.alias(old, x)
-    x.mask = mask
-    return x
+            recorder.alias(x, y)  # type: ignore[arg-type]
+    else:
+        y = apply("Identity", x)
+    y.mask = mask
+    return y
 
 
 def take_masks(parameters: Iterable[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Any, Any]:
@@ -98,12 +98,19 @@ def hand_on(layer: Layer, inputs: Iterable[Any], first: Any, outputs: Any, previ
             computed += [None] * (len(masks) - len(computed))
             masks = [a if a is not None else b for a, b in zip(masks, computed, strict=False)]
     elif any(m is not None for m in flatten(previous)) and all(m is None for m in masks):
-        _warn(f'layer "{layer.name}" ({type(layer).__name__}) does not support masks: that of its input ends here, and '
-              "later layers count every step; set supports_masking = True on a layer of your own that hands it on")
+        warn_user(f'layer "{layer.name}" ({type(layer).__name__}) does not support masks: that of its input ends here, '
+                  "and later layers count every step; a layer of your own hands it on with supports_masking = True")
     if all(mask_of(x) is mask for x, mask in zip(leaves, masks, strict=True)):
         return outputs
-    return pack(outputs, [with_mask(x, mask) if isinstance(x, Operand) else x
-                          for x, mask in zip(leaves, masks, strict=True)])
+    return pack(outputs, [_carrying(x, mask) for x, mask in zip(leaves, masks, strict=True)])
+
+
+def _carrying(x: Any, mask: Operand | None) -> Any:
+    """An output with its mask. A symbol is one that this call has made, so that nobody has seen it without."""
+    if isinstance(x, SymbolicTensor):
+        x.mask = mask
+        return x
+    return with_mask(x, mask) if isinstance(x, Operand) else x
 
 
 def _as_mask(layer: Layer, mask: Any) -> Operand | None:
@@ -147,7 +154,7 @@ def as_step_mask(layer: Layer, mask: Any, x: Operand, axes: Sequence[int] = (0, 
     return mask
 
 
-def _warn(message: str) -> None:
+def warn_user(message: str) -> None:
     """Warn at the innermost line that is not symgraph's own."""
     depth = 1
     frame = sys._getframe(1)
@@ -169,4 +176,5 @@ def symbols_among(masks: Any) -> tuple[SymbolicTensor, ...]:
     return tuple(x for x in flatten(masks) if isinstance(x, SymbolicTensor))
 
 
-__all__ = ["adopt_mask", "as_step_mask", "hand_on", "mask_of", "masks_of", "symbols_among", "take_masks", "with_mask"]
+__all__ = ["adopt_mask", "as_step_mask", "hand_on", "mask_of", "masks_of", "symbols_among", "take_masks", "warn_user",
+           "with_mask"]

@@ -11,6 +11,7 @@ from symgraph.core.structure import flatten, map_structure
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.layers.input_layer import InputLayer
 from symgraph.layers.layer import Layer, LayerCall
+from symgraph.layers.masking import mask_of, with_mask
 
 Unit = LayerCall | Node
 """What a network is made of: a call of a layer, or an op applied by itself."""
@@ -19,15 +20,16 @@ Unit = LayerCall | Node
 class Network:
     """The units between `inputs` and `outputs`, each after those it needs.
 
-    Where an input lies inside a layer call, that call is opened into its ops.
+    Where an input lies inside a layer call, that call is opened into its ops. An input's mask comes with the value
+    given for it, or is an input itself.
     """
 
     def __init__(self, inputs: Sequence[SymbolicTensor], outputs: Sequence[Operand]) -> None:
         self.inputs = tuple(inputs)
         try:
             self.units = _units(self.inputs, outputs, with_layers=True)
-        except GraphError:
-            self.units = _units(self.inputs, outputs, with_layers=False)
+        except GraphError as error:
+            self.units = _opened(self.inputs, outputs, error)
 
     @property
     def layers(self) -> list[Layer]:
@@ -55,6 +57,11 @@ class Network:
         def mapped(x: Any) -> Any:
             return mapping.get(x, x) if isinstance(x, Operand) else x
 
+        def masked(x: Any) -> Any:
+            y, mask = mapped(x), mask_of(x)
+            return with_mask(y, mapping[mask]) if mask in mapping and y.mask is None else y
+
+        mapping.update((x, masked(x)) for x in self.inputs)
         for unit in self.units:
             if isinstance(unit, Node):
                 operands = tuple(mapped(x) for x in unit.operands)
@@ -65,13 +72,29 @@ class Network:
                     kwargs["training"] = training
                 result = unit.layer(*map_structure(mapped, unit.args), **kwargs)
                 old, new = flatten(unit.outputs), flatten(result)
-            mapping.update((a, b) for a, b in zip(old, new, strict=True) if a is not None)
-        return map_structure(mapped, outputs)
+            for x, y in zip(old, new, strict=True):
+                if x is not None:
+                    mapping[x] = y
+                if isinstance(unit, LayerCall) and mask_of(y) is not None and x.mask is not None:
+                    mapping.setdefault(x.mask, y.mask)
+        return map_structure(masked, outputs)
+
+
+def _opened(inputs: tuple[SymbolicTensor, ...], outputs: Sequence[Operand], error: GraphError) -> list[Unit]:
+    """The ops in place of layer calls, with those of the outputs' masks where these do not need other inputs."""
+    masks = [x.mask for x in outputs if x.mask is not None]
+    for wanted in ([*outputs, *masks], outputs):
+        try:
+            return _units(inputs, wanted, with_layers=False)
+        except GraphError:
+            continue
+    raise error from None
 
 
 def _units(inputs: tuple[SymbolicTensor, ...], outputs: Iterable[Operand], *, with_layers: bool) -> list[Unit]:
     stops = set(inputs)
     found: dict[Unit, int] = {}
+    taken: set[Operand] = set()
     waiting = [x for x in outputs]
     while waiting:
         x = waiting.pop()
@@ -80,10 +103,17 @@ def _units(inputs: tuple[SymbolicTensor, ...], outputs: Iterable[Operand], *, wi
         unit: Unit | None = x.call if with_layers and x.call is not None else x.node
         if unit is None or (isinstance(unit, LayerCall) and isinstance(unit.layer, InputLayer)):
             given = ", ".join(repr(s.name) for s in inputs) or "none"
-            raise GraphError(f"the outputs depend on input {x.name!r}, which is not among the inputs given: {given}")
+            lacking = [s.name for s in inputs if s.mask is not None and s.mask in taken and s.mask not in stops]
+            hint = "".join(f"; the mask of {name!r} is needed too, give its .mask as an input" for name in lacking)
+            raise GraphError(
+                f"the outputs depend on input {x.name!r}, which is not among the inputs given: {given}{hint}")
         if unit not in found:
             found[unit] = _age(unit)
-            waiting.extend(unit.inputs if isinstance(unit, LayerCall) else [o for o in unit.operands if o is not None])
+            if isinstance(unit, LayerCall):
+                waiting.extend([*unit.inputs, *unit.masks])
+                taken.update(unit.masks)
+            else:
+                waiting.extend([o for o in unit.operands if o is not None])
     return sorted(found, key=lambda unit: found[unit])
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from symgraph.core.tensor import Operand
 from symgraph.layers import activations
+from symgraph.layers.counted_steps import count_steps
 from symgraph.layers.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, Seed, SimpleRNNCell
 from symgraph.layers.rnn import RNN
 from symgraph.ops.applying import apply_many
 from symgraph.ops.arithmetic import multiply
 from symgraph.ops.creation import zeros
+from symgraph.ops.indexing import where
 from symgraph.ops.joining import concat, split
 from symgraph.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
@@ -46,17 +48,25 @@ class OperatorRNN(RNN):
 
     def run(self, x: Operand, initial: list[Operand] | None, mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
         x_mask, h_mask = self.cell.masks or (None, None)
-        if mask is not None or h_mask is not None or not self.is_usual:
+        if h_mask is not None or not self.is_usual:
             return super().run(x, initial, mask, training)
         if x_mask is not None:
             x = multiply(x, expand_dims(x_mask, 1))
+        counted = None if mask is None else count_steps(x, mask)
+        rows, lengths = (swapaxes(x, 0, 1), None) if counted is None else (counted.rows, counted.lengths)
         given = () if initial is None else (expand_dims(h, 0) for h in initial)
         cell = self.cell
         y, *lasts = apply_many(
-            self.operator, swapaxes(x, 0, 1), self._by_gate(cell.kernel), self._by_gate(cell.recurrent_kernel),
-            self._bias() if cell.use_bias else None, None, *given, outputs=1 + cell.states, **self.attributes)
-        states = [squeeze(h, axis=0) for h in lasts]
-        return (self._ordered(squeeze(y, axis=1)) if self.return_sequences else None), states[0], states
+            self.operator, rows, self._by_gate(cell.kernel), self._by_gate(cell.recurrent_kernel),
+            self._bias() if cell.use_bias else None, lengths, *given, outputs=1 + cell.states, **self.attributes)
+        y, states = squeeze(y, axis=1), [squeeze(h, axis=0) for h in lasts]
+        if counted is None:
+            return (self._ordered(swapaxes(y, 0, 1)) if self.return_sequences else None), states[0], states
+        last = where(counted.has_steps, states[0], 0)
+        if initial is not None:
+            states = [where(counted.has_steps, a, b) for a, b in zip(states, initial, strict=True)]
+        ys = counted.spread(y, is_reversed=self.go_backwards, is_held=not self.zero_output_for_mask)
+        return self._ordered(ys), self._last(last, counted.mask), states
 
     def _by_gate(self, weight: Operand) -> Operand:
         return expand_dims(self._arranged(transpose(weight), 0), 0)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from symgraph.core.scope import layer_scope
+from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
+from symgraph.layers.masking import as_step_mask, warn_user
 from symgraph.layers.recurrent_cells import RecurrentCell
-from symgraph.ops.arithmetic import multiply
-from symgraph.ops.casting import cast
 from symgraph.ops.creation import zeros
 from symgraph.ops.indexing import where
 from symgraph.ops.loops import scan
@@ -117,9 +117,12 @@ class RNN(CheckedLayer):
     A cell is a layer with `state_size` (a number, or one for each state) whose `call(inputs, states)` returns
     the output and the new states; several cells are stacked. `initial_state` is a list of states, zeros if not
     given. With `return_state` the result is a tuple of the output and the last states. With `go_backwards` it
-    goes from the last step to the first, and returns its outputs in that order. Steps where `mask` (batch, steps)
-    is False are left out: the states stay, and the output is the one before (zeros with `zero_output_for_mask`).
-    `unroll` changes nothing.
+    goes from the last step to the first, and returns its outputs in that order. `unroll` changes nothing.
+
+    Steps where the mask (batch, steps) is False are left out: the states stay, and the output is the one before, zeros
+    where there is none or with `zero_output_for_mask`. The mask is that of the sequences, or `mask` if given. As in
+    Keras 3, where `initial_state` is given the sequences' own mask is not used: give it as `mask=x.mask`. With
+    `return_sequences` the outputs carry the mask on.
 
     >>> import symgraph as sg
     >>> sg.layers.RNN(sg.layers.LSTMCell(4), return_sequences=True).apply(sg.Input((None, 3))).shape
@@ -161,12 +164,22 @@ class RNN(CheckedLayer):
         return [zeros((batch_size, *(n if isinstance(n, list | tuple) else (n,))), self.dtype)
                 for n in sizes_of(self.cell)]
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """That of the sequences with `return_sequences`, else None; None for each state."""
+        mask = flatten(previous_mask)[0] if self.return_sequences else None
+        return [mask, *(None for _ in sizes_of(self.cell))] if self.return_state else mask
+
     def call(self, sequences: Operand, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         if initial_state is not None:
             initial_state = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
             count = len(sizes_of(self.cell))
             if len(initial_state) != count:
                 raise self.error(f"initial_state must be {count} states, got {len(initial_state)}")
+        if mask is not None:
+            mask = as_step_mask(self, mask, sequences)
+        elif initial_state is not None and sequences.mask is not None:
+            warn_user(f'layer "{self.name}" ({type(self).__name__}): with initial_state the mask that the sequences '
+                      "carry is not used, as in Keras 3; give mask=x.mask to use it")
         cells = [cell for cell, _ in self.cell._walk_layers() if isinstance(cell, RecurrentCell)]
         for cell in cells if training else ():
             cell.masks = cell.draw_masks(sequences)
@@ -183,30 +196,42 @@ class RNN(CheckedLayer):
         start = self.get_initial_state(dimension(x, 0)) if initial is None else initial
         rows = swapaxes(x, 0, 1)
         if mask is not None:
-            return self._masked(rows, start, expand_dims(swapaxes(cast(mask, "bool"), 0, 1), -1), training)
+            return self._masked(rows, start, mask, training)
 
         def step(states: Any, row: Any) -> tuple[Any, Any]:
             y, new = self.cell(row, list(states), training=training)
             return tuple(new) if isinstance(new, list | tuple) else (new,), y
 
         states, ys = scan(step, tuple(start), rows, reverse=self.go_backwards)
-        return self._ordered(ys), ys[0 if self.go_backwards else -1], list(states)
+        return self._ordered(swapaxes(ys, 0, 1)), ys[0 if self.go_backwards else -1], list(states)
 
     def _masked(self, rows: Operand, start: list[Operand], mask: Operand, training: bool) -> tuple[Any, Any, list[Any]]:
         first, _ = self.cell(rows[0], list(start), training=training)
-        nothing = multiply(first, 0.0)
+        nothing = zeros((dimension(first, 0), *first.shape[1:]), first.dtype)
 
         def step(carry: Any, row: Any) -> tuple[Any, Any]:
             (before, states), (x, is_there) = carry, row
             y, new = self.cell(x, list(states), training=training)
             new = new if isinstance(new, list | tuple) else (new,)
-            kept = tuple(where(is_there, a, b) for a, b in zip(new, states, strict=True))
-            y, held = where(is_there, y, nothing), where(is_there, y, before)
-            return (held, kept), y if self.zero_output_for_mask else held
+            kept = tuple(_where(is_there, a, b) for a, b in zip(new, states, strict=True))
+            held = _where(is_there, y, before)
+            return (held, kept), _where(is_there, y, nothing) if self.zero_output_for_mask else held
 
-        (last, states), ys = scan(step, (nothing, tuple(start)), (rows, mask), reverse=self.go_backwards)
-        return self._ordered(ys), last, list(states)
+        (last, states), ys = scan(step, (nothing, tuple(start)), (rows, swapaxes(mask, 0, 1)),
+                                  reverse=self.go_backwards)
+        return self._ordered(swapaxes(ys, 0, 1)), self._last(last, mask), list(states)
+
+    def _last(self, y: Operand, mask: Operand) -> Operand:
+        """The output at the step reached last: `y`, or 0 where that step is left out and its output 0."""
+        if not self.zero_output_for_mask:
+            return y
+        return _where(mask[:, 0 if self.go_backwards else -1], y, 0)
 
     def _ordered(self, ys: Operand) -> Operand:
-        ys = swapaxes(ys, 0, 1)
+        """`(batch, steps, ...)` in the order in which the steps were gone through."""
         return flip(ys, axis=1) if self.go_backwards else ys
+
+
+def _where(is_there: Operand, y: Operand, otherwise: Any) -> Operand:
+    """`where` for a condition `(batch,)` on whole examples."""
+    return where(expand_dims(is_there, tuple(range(1, y.ndim))), y, otherwise)

@@ -28,12 +28,15 @@ from symgraph.runtime.session import Session
 
 @dataclass(frozen=True)
 class Traced:
-    """A function as a graph: it gives the outputs, the new values of `assigned`, and what the layers `adding` add."""
+    """A function as a graph: it gives the outputs, the new values of `assigned`, what the layers `adding` add, and the
+    masks of the outputs `masked`.
+    """
 
     graph: Graph
     outputs: Any
     assigned: tuple[Variable, ...]
     adding: tuple[Any, ...] = ()
+    masked: tuple[int, ...] = ()
 
     @functools.cached_property
     def session(self) -> Session:
@@ -47,31 +50,43 @@ class Traced:
         read = [v.value for v in variables]
         arrays = [x.numpy() for x in inputs]
         results = self.session.run(dict(zip(self.graph.input_names, arrays, strict=True)))
-        last = len(results) - len(self.adding)
+        end = len(results) - len(self.masked)
+        last = end - len(self.adding)
         count = last - len(self.assigned)
         for variable, value in zip(self.assigned, results[count:last], strict=True):
             variable.assign(value)
         values = tuple(as_value(x) for x in results)
         if self.adding:
-            keep_losses(self.adding, values[last:])
+            keep_losses(self.adding, values[last:end])
+        for i, mask in zip(self.masked, values[end:], strict=True):
+            values[i].mask = mask
         for recorder in watching:
             recorder.record(intern_op(self.graph.name, DOMAIN, 1, None), (*inputs, *read), {}, values, lifted)
         return pack(self.outputs, values[:count])
 
 
 def trace(function: Callable[..., Any], types: Sequence[ValueType | None], structure: Any,
-          names: Sequence[str] | None = None, name: str | None = None) -> Traced:
-    """Call `function` once on symbols of these types, put where `structure` (args, kwargs) has holes."""
-    symbols = [placeholder(t, names[i] if names else f"x{i}") for i, t in enumerate(types)]
-    args, kwargs = pack(structure, _fill(flatten(structure), symbols))
+          names: Sequence[str] | None = None, name: str | None = None, masked: Sequence[int] = ()) -> Traced:
+    """Call `function` once on symbols of these types, put where `structure` (args, kwargs) has holes.
+
+    The last types are those of the masks that the symbols `masked` carry.
+    """
+    count = len(types) - len(masked)
+    names = names or [f"x{i}" for i in range(count)]
+    symbols = [placeholder(t, name) for t, name in zip(types, (*names, *(f"{names[i]}_mask" for i in masked)),
+                                                       strict=True)]
+    for i, mask in zip(masked, symbols[count:], strict=True):
+        symbols[i].mask = mask
+    args, kwargs = pack(structure, _fill(flatten(structure), symbols[:count]))
     effects = Trace()
     with tracing(effects):
         outputs = function(*args, **kwargs)
         leaves = [_as_output(x) for x in flatten(outputs)]
-    graph = Graph(symbols, [*leaves, *effects.updates.values(), *(_as_output(x) for _, x in effects.losses)],
-                  name=name or str(getattr(function, "__name__", "function")))
+    masks = {i: x.mask for i, x in enumerate(leaves) if x.mask is not None}
+    graph = Graph(symbols, [*leaves, *effects.updates.values(), *(_as_output(x) for _, x in effects.losses),
+                            *masks.values()], name=name or str(getattr(function, "__name__", "function")))
     adding = tuple(layer for layer, _ in effects.losses)
-    return Traced(graph, pack(outputs, range(len(leaves))), tuple(effects.updates), adding)
+    return Traced(graph, pack(outputs, range(len(leaves))), tuple(effects.updates), adding, tuple(masks))
 
 
 def as_value(result: Any) -> Any:
@@ -116,8 +131,10 @@ class Function:
         if current_trace() is not None or any(isinstance(x, SymbolicTensor) for x in leaves):
             return self.python_function(*args, **kwargs)
         tensors = [x for x in leaves if isinstance(x, Tensor)]
-        traced = self._traced(leaves, tensors, (args, kwargs))
-        return traced.run(tensors)
+        masks = [x.mask for x in tensors]
+        masked = tuple(i for i, mask in enumerate(masks) if mask is not None)
+        fed = [*tensors, *(mask for mask in masks if mask is not None)]
+        return self._traced(leaves, fed, (args, kwargs), masked).run(fed)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -127,17 +144,18 @@ class Function:
         """The graphs traced so far."""
         return [traced.graph for group in self._traces.values() for _, traced in group]
 
-    def _traced(self, leaves: list[Any], tensors: list[Tensor], structure: Any) -> Traced:
-        types = tuple(TensorType(x.dtype, x.shape) for x in tensors)
+    def _traced(self, leaves: list[Any], fed: Sequence[Operand], structure: Any, masked: tuple[int, ...]) -> Traced:
+        types = tuple(TensorType(x.dtype, x.shape) for x in fed)
         rest = pack(structure, (HOLE if isinstance(x, Tensor) else x for x in leaves))
-        key = (tuple(_key(x) for x in leaves), repr(_outline(structure)))
+        ranks = tuple(x.ndim for x in fed[len(fed) - len(masked):])
+        key = (tuple(_key(x) for x in leaves), repr(_outline(structure)), masked, ranks)
         group = self._traces.setdefault(key, [])
         for known, traced in group:
             if all(_covers(a, b) for a, b in zip(known, types, strict=True)):
                 return traced
         if group:  # the same function with other sizes: leave open what differs
             types = tuple(_widen(a, b) for a, b in zip(group[-1][0], types, strict=True))
-        traced = trace(self.python_function, list(types), rest)
+        traced = trace(self.python_function, list(types), rest, masked=masked)
         group.append((types, traced))
         return traced
 
