@@ -14,7 +14,6 @@ from symgraph.core.value import Tensor, as_array
 from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
-from symgraph.layers.masking import with_mask
 from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import add
 from symgraph.ops.casting import cast
@@ -84,6 +83,7 @@ class Embedding(CheckedLayer):
     """
 
     input_dtype = "int32"
+    autocast = False
 
     def __init__(
             self, input_dim: int, output_dim: int, embeddings_initializer: object = "uniform",
@@ -110,7 +110,7 @@ class Embedding(CheckedLayer):
     def call(self, inputs: Operand) -> Operand:
         if inputs.dtype not in ("int32", "int64"):
             inputs = cast(inputs, "int64" if is_integer(inputs.dtype) else "int32")
-        return apply("Gather", self.embeddings, inputs)
+        return cast(apply("Gather", self.embeddings, inputs), self.compute_dtype)
 
     def compute_mask(self, inputs: Operand, previous_mask: Any = None) -> Operand | None:
         """`inputs != 0` with `mask_zero`, else None."""
@@ -147,7 +147,9 @@ class Masking(CheckedLayer):
 
     def call(self, inputs: Operand) -> Operand:
         is_there = any_of(not_equal(inputs, self._value(inputs)), axis=-1, keepdims=True)
-        return with_mask(where(is_there, inputs, 0), squeeze(is_there, axis=-1))
+        y = where(is_there, inputs, 0)
+        y.mask = squeeze(is_there, axis=-1)
+        return y
 
     def compute_mask(self, inputs: Operand, previous_mask: Any = None) -> Operand:
         """Whether any number of a step is not `mask_value`."""

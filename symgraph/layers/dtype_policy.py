@@ -118,7 +118,7 @@ def get(identifier: object) -> DTypePolicy:
         return DTypePolicy(identifier)
     if isinstance(identifier, type | np.dtype):
         return DTypePolicy(as_dtype(identifier))
-    raise DtypeError(f"a dtype policy is given by its name, such as {list(MIXED)[0]!r}, or a dtype; got {identifier!r}")
+    raise DtypeError(f"a dtype policy is given by its name, such as 'mixed_float16', or a dtype; got {identifier!r}")
 
 
 def serialize(policy: DTypePolicy) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops.arithmetic import add
 from symgraph.ops.einsum import einsum
+from symgraph.ops.linalg import matmul
+from symgraph.ops.shape import reshape, shape
 
 __all__ = ["EinsumDense"]
 
@@ -113,5 +116,28 @@ class EinsumDense(CheckedLayer):
         return (*shape, *((1,) * elided if self._ends_open else ()))
 
     def call(self, inputs: Operand) -> Any:
+        if self._is_product:
+            return self.activation(self._multiplied(inputs))
         y = einsum(self.equation, inputs, self.kernel)
         return self.activation(add(y, self.bias) if self.bias_axes else y)
+
+    @property
+    def _is_product(self) -> bool:
+        """Whether the last letters of the input become the last ones of the output, those of the bias."""
+        inner = "".join(c for c in self._inner if c not in self._written)
+        new = self._inner.removeprefix(inner)
+        kept = self._read.removesuffix(inner)
+        return bool(inner and new) and not self._ends_open and (inner + new, kept + inner, kept + new) == (
+            self._inner, self._read, self._written) and (self.bias_axes or new) == new
+
+    def _multiplied(self, x: Operand) -> Operand:
+        """One product of matrices: the bias is added before the axes are split, where it fuses with the product."""
+        count = sum(c not in self._written for c in self._inner)
+        rows, columns = self.kernel.shape[:count], self.kernel.shape[count:]
+        n, m = math.prod(rows), math.prod(columns)
+        if count > 1:
+            x = reshape(x, (*shape(x)[:-count], n))
+        y = matmul(x, reshape(self.kernel, (n, m)))
+        if self.bias_axes:
+            y = add(y, reshape(self.bias, (m,)))
+        return y if len(columns) == 1 else reshape(y, (*shape(y)[:-1], *columns))

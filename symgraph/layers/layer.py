@@ -36,7 +36,8 @@ from symgraph.core.variable import Variable
 from symgraph.layers import constraints, initializers, regularizers
 from symgraph.layers import dtype_policy as dtype_policies
 from symgraph.layers.added_losses import add_loss, added_losses, forget_losses, penalize_activity
-from symgraph.layers.masking import adopt_mask, hand_on, symbols_among, take_masks, with_mask
+from symgraph.layers.input_spec import check_inputs
+from symgraph.layers.masking import adopt_mask, hand_on, symbols_among, take_masks
 from symgraph.ops.casting import cast
 
 _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
@@ -90,6 +91,9 @@ class Layer:
     supports_masking: bool = False
     """Whether outputs carry the mask that `compute_mask` says; otherwise a mask of the inputs ends here."""
 
+    input_spec: Any = None
+    """An `InputSpec`, or a list of them: what the first argument must be. `build` may set it."""
+
     autocast = True
     """Whether inputs and weights in floating point are cast to `compute_dtype`."""
 
@@ -138,7 +142,7 @@ class Layer:
     def build(self, input_shape: Any) -> None:
         """Make the weights, knowing the shape (or the list of shapes) of the first argument of `call`.
 
-        Where several parameters end in `_shape`, each is the shape of an argument: `build(self, query_shape, value_shape)`.
+        Several parameters that end in `_shape` are those of the arguments: `build(self, query_shape, value_shape)`.
         """
 
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -193,7 +197,8 @@ class Layer:
         dtype = self.compute_dtype
         if self.autocast and isinstance(x, Operand) and isinstance(x.type, TensorType) and (
                 x.type.dtype != dtype and is_floating(x.type.dtype) and is_floating(dtype)):
-            return with_mask(cast(x, dtype), x.mask)
+            mask, x = x.mask, cast(x, dtype)
+            x.mask = mask
         return x
 
     def _autocast_dtype(self) -> str | None:
@@ -203,6 +208,9 @@ class Layer:
         return policy.compute_dtype if is_mixed and self.autocast and is_floating(policy.compute_dtype) else None
 
     def _ensure_built(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        if self.input_spec is not None:
+            check_inputs(self, self.input_spec, first)
         if self.built:
             return
         wanted = list(inspect.signature(self.build).parameters)
@@ -212,7 +220,7 @@ class Layer:
                 found = {name: given.get(name.removesuffix("_shape")) for name in wanted}
                 self.build(**{name: _shapes_of(x) for name, x in found.items() if x is not None})
             else:
-                self.build(_shapes_of(args[0] if args else next(iter(kwargs.values()), None)))
+                self.build(_shapes_of(first))
         self.built = True
 
     def _with_training(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -231,7 +239,8 @@ class Layer:
         for i, x in enumerate(flatten(outputs)):
             if isinstance(x, SymbolicTensor):
                 if x.node is None or x.node.serial <= youngest or any(x is n for n in named):
-                    x = with_mask(apply_op("Identity", x), x.mask if any(x is n for n in named) else None)
+                    x, mask = apply_op("Identity", x), x.mask if any(x is n for n in named) else None
+                    x.mask = mask
                 x.hint = path if i == 0 else f"{path}:{i}"
             elif isinstance(x, Variable):
                 x = apply_op("Identity", x)

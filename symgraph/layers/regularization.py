@@ -8,14 +8,15 @@ from typing import Any
 
 from symgraph.core.tensor import Operand
 from symgraph.layers.checked import DATA_FORMATS, CheckedLayer
+from symgraph.layers.regularizers import L1L2
 from symgraph.ops.arithmetic import add, multiply
 from symgraph.ops.comparison import greater_equal
 from symgraph.ops.indexing import where
 from symgraph.ops.random_numbers import SeedGenerator, dropout, normal, uniform
 from symgraph.ops.shape import shape
 
-__all__ = ["AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D",
-           "SpatialDropout3D"]
+__all__ = ["ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
+           "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"]
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
@@ -197,3 +198,16 @@ class AlphaDropout(NoiseLayer):
         is_kept = greater_equal(uniform(noise, seed=self.seed_generator), self.rate)
         kept = where(is_kept, x, -least)
         return add(multiply(kept, a), a * least * self.rate)
+
+
+class ActivityRegularization(CheckedLayer):
+    """`x` itself; `(l1 * sum(|x|) + l2 * sum(x^2)) / batch` is added to the `losses`. Any shape, which stays."""
+
+    supports_masking = True
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
+        super().__init__(activity_regularizer=L1L2(l1, l2), **options)
+        self.l1, self.l2 = l1, l2
+
+    def call(self, inputs: Operand) -> Operand:
+        return inputs

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 
 from symgraph import layers
+from symgraph.core.structure import map_structure
 from symgraph.training.model import Model
 
 ABSENT = {
-    "ActivityRegularization", "AdditiveAttention", "Attention", "AugMix", "CenterCrop",
-    "ContrastLimitedAdaptiveHistogramEqualization", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "CutMix", "Equalization",
-    "GroupedQueryAttention", "HashedCrossing", "MelSpectrogram", "MixUp",
-    "MultiHeadAttention", "Normalization", "RandomBrightness", "RandomColorJitter", "RandomContrast",
-    "RandomCrop", "RandomElasticTransform", "RandomFlip", "RandomGrayscale", "RandomHue", "RandomPerspective",
-    "RandomRotation", "RandomSharpness", "RandomTranslation", "RandomZoom", "ReversibleEmbedding",
-    "SpectralNormalization",
+    "AugMix", "CenterCrop", "ContrastLimitedAdaptiveHistogramEqualization", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
+    "CutMix", "Equalization", "HashedCrossing", "MelSpectrogram", "MixUp", "Normalization", "RandomBrightness",
+    "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomFlip", "RandomGrayscale",
+    "RandomHue", "RandomPerspective", "RandomRotation", "RandomSharpness", "RandomTranslation", "RandomZoom",
 }
 """Layers of the cases that are still to be written. The list may only get shorter."""
 
@@ -44,11 +42,9 @@ def case_ids():
 def build(row):
     """The layer, of the plain arguments in Keras's serialised form."""
     config = {k: v for k, v in row["config"]["config"].items() if not k.endswith(TRAINING_ONLY) and "renorm" not in k}
-    dtype = config.pop("dtype", None)
-    config["dtype"] = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
     if "cell" in config:
         config["cell"] = build_cell(config["cell"])
-    if row["layer"] == "TimeDistributed":
+    if row["layer"] in ("TimeDistributed", "SpectralNormalization"):
         config["layer"] = build({"layer": config["layer"]["class_name"], "config": config["layer"]})
     return getattr(layers, row["layer"]).from_config(config)
 
@@ -109,15 +105,19 @@ def load(cases, case_id):
     with np.load(folder / f"{case_id}.npz") as arrays:
         inputs = [arrays[f"in__{i}"] for i in range(sum(k.startswith("in__") for k in arrays))]
         given, expected = weights(row, arrays), arrays["out__0"]
+    if row["input_struct"] == "dict":
+        return row, dict(zip(row["input_keys"], inputs, strict=True)), given, expected
     return row, inputs if row["input_struct"] == "list" else inputs[0], given, expected
 
 
+def apply(layer, x, **options):
+    """The layer on what was recorded: an array, a list of them, or arguments by name."""
+    return layer(**x, **options) if isinstance(x, dict) else layer(x, **options)
+
+
 def apply_to_symbols(layer, x, **options):
-    if isinstance(x, list):
-        symbols = [layers.Input(a.shape[1:], dtype=a.dtype) for a in x]
-    else:
-        symbols = layers.Input(x.shape[1:], dtype=x.dtype)
-    return symbols, layer(symbols, **options)
+    symbols = map_structure(lambda a: layers.Input(a.shape[1:], dtype=a.dtype), x)
+    return symbols, apply(layer, symbols, **options)
 
 
 @pytest.mark.parametrize("case_id", case_ids())
@@ -127,7 +127,7 @@ def test_on_values_as_keras(cases, case_id):
     apply_to_symbols(layer, x)
     layer.set_weights(given)
 
-    y = layer(x, **row["call_kwargs"])
+    y = apply(layer, x, **row["call_kwargs"])
 
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-5, atol=1e-5)
     assert y.dtype == expected.dtype.name
