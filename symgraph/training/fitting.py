@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.core.errors import TrainingError
+from symgraph.core.structure import flatten, pack
 from symgraph.core.types import numpy_dtype
 from symgraph.ops.seeds import make_default_seed
 from symgraph.training.callbacks import CallbackList, Logs
 from symgraph.training.data.array_feed import ArrayFeed
 from symgraph.training.data.feed import Feed
-from symgraph.training.data.feeding import make_feed, split_validation
+from symgraph.training.data.feeding import is_arrays, make_feed, split_validation
+from symgraph.training.progress_bar import is_terminal
 from symgraph.training.steps import StepFunction, as_arrays, as_tensors
 
 if TYPE_CHECKING:
@@ -106,10 +108,55 @@ def run_test(model: Trainer, feed: Feed, callbacks: CallbackList) -> dict[str, A
     return logs
 
 
+def needs_loop(model: Trainer, x: Any, verbose: Any, callbacks: Any) -> bool:
+    """Whether predicting for `x` is more than running the graph on arrays."""
+    is_shown = verbose in (1, 2) or (verbose == "auto" and is_terminal())
+    is_own = model.run_eagerly or type(model).predict_step is not _trainer().predict_step
+    return is_shown or is_own or bool(callbacks) or not is_arrays(x)
+
+
+def _trainer() -> type[Trainer]:
+    from symgraph.training.trainer import Trainer  # which knows these loops
+
+    return Trainer
+
+
+def predict(model: Trainer, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any) -> Any:
+    """`Model.predict` in a loop that callbacks hear of."""
+    feed = make_feed(x, batch_size=batch_size, steps_per_epoch=steps, training=False)
+    with closing(feed):
+        model._ready(feed.structure.x, training=False)
+        listening = CallbackList(callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
+                                 steps=feed.steps)
+        is_own = model.run_eagerly or type(model).predict_step is not _trainer().predict_step
+
+        def run(data: Any) -> Any:
+            return model._run_step("predict", data) if is_own else model.predict_on_batch(data[0])
+
+        listening.on_predict_begin()
+        parts = []
+        for step, batch in enumerate(feed.batches(0)):
+            listening.on_predict_batch_begin(step)
+            data = feed.structure.pack(batch)
+            outputs = run(data)
+            parts.append(flatten(outputs))
+            listening.on_predict_batch_end(step, {"outputs": outputs})
+        listening.on_predict_end()
+    if short := [len(batch) for batch in parts if any(np.ndim(a) == 0 for a in batch)]:
+        raise TrainingError(f'model "{model.name}": an output without samples, of {short[0]}, cannot be joined; '
+                            "use predict_on_batch")
+    return pack(outputs, [np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
+
+
 def prepare(model: Trainer, feed: Feed, *, training: bool) -> None:
-    """Build model and optimizer for the batches of this feed."""
-    model._ready(feed.structure.x, training)
-    model._target_types = feed.structure.y
+    """Build model and optimizer for the batches of this feed, and look whether its targets fit."""
+    structure = feed.structure
+    model._ready(structure.x, training)
+    model._target_types = structure.y
+    if isinstance(feed, ArrayFeed):
+        counts = [len(part) for part in structure.unpack()]
+        columns = [c.array for c in feed.columns[counts[0]:counts[0] + counts[1]]]
+        model._check_targets(structure, columns, training=training)
 
 
 def _validation_feed(data: Any, batch_size: int | None, steps: int | None) -> Feed:
@@ -146,8 +193,8 @@ def _epoch(model: Trainer, kind: str, feed: Feed, epoch: int, callbacks: Callbac
         if model.stop_training and kind == "train":
             break
     if results is None:
-        if start:
-            return {}
+        if start:  # interrupted after the last step: the restored metrics have the results
+            return {name: as_number(value) for name, value in as_arrays(model.get_metrics_result()).items()}
         raise TrainingError(f"{feed.describe()} gave no batch in epoch {epoch + 1}")
     logs = {name: as_number(value) for name, value in results().items()}
     if hooks.has_any and waiting:

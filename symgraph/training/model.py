@@ -14,14 +14,17 @@ from symgraph.core.graph import Graph
 from symgraph.core.scope import current_trace
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
+from symgraph.core.types import TensorType
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers.input_layer import Input
 from symgraph.layers.layer import Layer
+from symgraph.layers.masking import with_mask
 from symgraph.layers.network import Network
 from symgraph.runtime.exporter import save
 from symgraph.runtime.importer import load_graph
 from symgraph.runtime.session import Session
+from symgraph.training import fitting
 from symgraph.training.batches import DEFAULT_BATCH, Batches
 from symgraph.training.function import HOLE, Traced, as_value, trace
 from symgraph.training.summary import format_summary
@@ -48,8 +51,9 @@ class Model(Trainer):
         super().__init__(name=name, **options)
         self._network: Network | None = None
         self._graph: Graph | None = None
-        self._sessions: dict[tuple[str, ...] | None, Session] = {}
-        self._traces: dict[bool, Traced] = {}
+        self._sessions: dict[tuple[str, ...] | None, tuple[Session, Session | None]] = {}
+        self._predicted_with: dict[tuple[str, ...] | None, tuple[int, ...]] = {}
+        self._traces: dict[tuple[bool, tuple[tuple[int, int], ...]], Traced] = {}
         self._batches: Batches | None = None
         self._forget_steps()
         if (inputs is None) != (outputs is None):
@@ -166,38 +170,54 @@ class Model(Trainer):
 
     # Running.
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Compute the outputs. On values the whole model runs as one compiled graph; subclasses say what to compute."""
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        """Compute the outputs. On values the whole model runs as one compiled graph; subclasses say what to compute.
+
+        `mask` is that of the input, or a list or dict with one or None for each of several, in place of their own.
+        """
         if self._network is None:
             raise LayerError(f'model "{self.name}" has no inputs and outputs, and its class no call(); '
                              "give Model(inputs, outputs), add layers, or define call")
         operands = [self._as_operand(x, arg) for x, arg in zip(self.inputs, self._arrange(inputs), strict=True)]
+        given = [None] * len(operands) if mask is None else self._arrange(mask)
+        operands = [x if m is None else with_mask(x, m) for x, m in zip(operands, given, strict=True)]
         if current_trace() is None and not any(isinstance(x, SymbolicTensor) for x in operands):
-            return self._compiled(training).run(operands)
+            masks = {i: x.mask for i, x in enumerate(operands) if x.mask is not None}
+            traced = self._compiled(training, tuple((i, mask.ndim) for i, mask in masks.items()))
+            return traced.run([*operands, *masks.values()])
         return self._network.run(operands, self._output_structure, training)
 
-    def _compiled(self, training: bool) -> Traced:
-        traced = self._traces.get(training)
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """None: the outputs carry the masks that the layers inside have given them."""
+
+    def _compiled(self, training: bool, masked: tuple[tuple[int, int], ...]) -> Traced:
+        """The whole model as one graph, for masks of these ranks at these inputs."""
+        traced = self._traces.get((training, masked))
         if traced is None:
             network, outputs = self._network, self._output_structure
             assert network is not None
-            traced = self._traces[training] = trace(
-                lambda *symbols: network.run(symbols, outputs, training), [x.type for x in self.inputs],
-                (tuple(HOLE for _ in self.inputs), {}), list(self.graph.input_names), name=self.name)
+            types = [*(x.type for x in self.inputs), *(TensorType("bool", (None,) * rank) for _, rank in masked)]
+            traced = self._traces[training, masked] = trace(
+                lambda *symbols: network.run(symbols, outputs, training), types,
+                (tuple(HOLE for _ in self.inputs), {}), list(self.graph.input_names), self.name,
+                [i for i, _ in masked])
         return traced
 
     def _as_operand(self, wanted: SymbolicTensor, given: Any) -> Any:
         return given if isinstance(given, Operand) else Tensor(as_array(given, wanted.dtype))
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None) -> Any:
-        """The outputs for arrays, computed in batches (of 32 unless said otherwise), as NumPy arrays.
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
+                callbacks: Any = None) -> Any:
+        """The outputs for data, computed in batches (of 32 unless said otherwise), as NumPy arrays.
 
-        `x` is an array, a list of arrays for several inputs, or a dict by input name. An empty batch gives
-        empty results. An imported model runs on everything at once unless `batch_size` is given.
-        `verbose` is accepted for Keras's sake; nothing is printed.
+        `x` is an array, a list of arrays for several inputs, a dict by input name, or anything that gives batches, as
+        for `fit`. An empty batch gives empty results. An imported model runs on everything at once unless `batch_size`
+        is given. `steps` is the number of batches at most; `verbose` as in `fit`, "auto" shows a bar on a terminal.
 
         Errors: `LayerError` naming the input, what it got and what it expected.
         """
+        if fitting.needs_loop(self, x, verbose, callbacks):
+            return fitting.predict(self, x, batch_size, verbose, steps, callbacks)
         feeds = self._feeds(x)
         size = batch_size or (DEFAULT_BATCH if self._sublayers else None)
         session = self._session(None)
@@ -226,11 +246,22 @@ class Model(Trainer):
         return results[0] if isinstance(outputs, str) else results
 
     def _session(self, names: tuple[str, ...] | None) -> Session:
-        session = self._sessions.get(names)
-        if session is None or session.is_stale:
-            graph = self.graph if names is None else self._subgraph(names)
-            session = self._sessions[names] = Session(graph)
-        return session
+        """The compiled graph to these tensors.
+
+        Weights are compiled in. When they change, the graph is compiled once more with weights as inputs, which serves
+        until they have stayed the same from one call to the next.
+        """
+        fixed, moving = self._sessions.get(names, (None, None))
+        if fixed is not None and not fixed.is_stale:
+            return fixed
+        graph = self.graph if names is None else self._subgraph(names)
+        versions = tuple(v.version for v in graph.variables)
+        if fixed is None or (moving is not None and self._predicted_with.get(names) == versions):
+            fixed = Session(graph)
+        elif moving is None:
+            moving = Session(graph, variables_as_inputs=True)
+        self._sessions[names], self._predicted_with[names] = (fixed, moving), versions
+        return fixed if moving is None or not fixed.is_stale else moving
 
     def _subgraph(self, names: tuple[str, ...]) -> Graph:
         """The graph to the tensors of these names, from those inputs that they need."""

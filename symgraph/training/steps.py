@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,23 +12,17 @@ from symgraph import passes
 from symgraph.core.graph import Graph
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand
-from symgraph.core.types import Dim, TensorType, as_dtype
+from symgraph.core.types import TensorType, as_dtype
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 from symgraph.runtime.devices import current_device
 from symgraph.runtime.state import State
 from symgraph.runtime.step import Step
 from symgraph.training.function import HOLE, Traced, trace
+from symgraph.training.step_sizes import Plan
 
 Array = np.ndarray[Any, Any]
-Shapes = tuple[tuple[int, ...], ...]
-
-REPEATS = 16
-"""After so many batches of one size it is compiled for that size."""
-
-SIZES = 4
-"""At most so many sizes are compiled for; any other runs on the graph that leaves the sizes open."""
-
+Types = tuple[TensorType, ...]
 
 @dataclass(frozen=True)
 class TracedStep:
@@ -49,7 +42,7 @@ def trace_step(function: Callable[..., Any], types: Sequence[TensorType], struct
                names: Sequence[str] | None = None) -> TracedStep:
     """Trace `function(batch)` for a batch of these types, nested as `structure` with holes, and optimise the graph."""
     traced = trace(function, list(types), ((structure,), {}), names or _input_names(structure), name=name)
-    count = len(traced.graph.outputs) - len(traced.adding)
+    count = len(flatten(traced.outputs)) + len(traced.assigned)
     outputs = traced.graph.outputs[:count]
     graph = traced.graph.with_outputs(outputs, _output_names(traced, count))
     return TracedStep(passes.optimize(graph, passes.TRAINING), traced.outputs, traced.assigned)
@@ -73,17 +66,19 @@ class StepFunction:
     """A function of a batch (nested arrays) that gives results and assigns variables.
 
     It is traced and compiled for the sizes of the first batch. Other sizes run on a graph that leaves open what
-    differs; a size that comes again and again gets a graph of its own. All of them share the state.
+    differs; a size that comes again and again gets a graph of its own. All of them share the state. Which graph a
+    batch runs on decides the last bits of the results; `get_plan` and `set_plan` keep that over an interruption.
     """
 
     def __init__(self, function: Callable[[Any], Any], name: str) -> None:
         self.function = function
         self.name = name
         self.state: State | None = None
-        self._exact: dict[object, _Compiled] = {}
-        self._open: dict[object, list[tuple[tuple[TensorType, ...], _Compiled]]] = {}
-        self._seen: Counter[object] = Counter()
+        self._plan = Plan()
+        self._compiled: dict[object, _Compiled] = {}
+        self._chosen: dict[object, _Compiled] = {}
         self._last: _Compiled | None = None
+        self._last_arrays: list[Array] | None = None
 
     def __call__(self, batch: Any) -> Any:
         """Run on a batch and give the results as NumPy arrays, nested as the function returned them."""
@@ -94,9 +89,9 @@ class StepFunction:
         """Run on a batch; `results` tells what came of it."""
         leaves = flatten(batch)
         arrays = [x for x in leaves if x is not None]
-        compiled = self._compiled(batch, leaves, arrays)
+        self._last = compiled = self._choose(batch, leaves, arrays, 1)
+        self._last_arrays = arrays
         compiled.step.run(arrays)
-        self._last = compiled
 
     def prepare(self, batch: Any, times: int = 1) -> Step:
         """The step for batches like this one, of which `times` are to come, compiled.
@@ -104,8 +99,8 @@ class StepFunction:
         Its `inputs` are the leaves of the batch that are not None.
         """
         leaves = flatten(batch)
-        arrays = [x for x in leaves if x is not None]
-        self._last = self._compiled(batch, leaves, arrays, times)
+        self._last = self._choose(batch, leaves, [x for x in leaves if x is not None], times)
+        self._last_arrays = None
         return self._last.step
 
     def results(self) -> Any:
@@ -113,36 +108,49 @@ class StepFunction:
         assert self._last is not None
         return pack(self._last.results, self._last.step.results())
 
+    def last_batch(self) -> list[Array]:
+        """The arrays of the batch that was run last, flat: x, y, sample weights."""
+        assert self._last is not None
+        if self._last_arrays is not None:
+            return self._last_arrays
+        return [np.array(x) for x in self._last.step.inputs if x is not None]
+
+    def before(self, variable: Variable) -> Array:
+        """The value of a variable before the last run."""
+        if self.state is not None and variable.home is self.state:
+            return self.state.before(variable)
+        return variable.numpy()
+
     @property
     def graphs(self) -> list[Graph]:
         """The graphs compiled so far."""
-        compiled = [*self._exact.values(), *(c for group in self._open.values() for _, c in group)]
-        return [c.step.graph for c in compiled]
+        return [compiled.step.graph for compiled in self._compiled.values()]
 
-    def _compiled(self, batch: Any, leaves: list[Any], arrays: list[Array], times: int = 1) -> _Compiled:
-        shapes: Shapes = tuple([x.shape for x in arrays])
-        kind = tuple([None if x is None else x.dtype.num for x in leaves])
-        key = kind, shapes
-        found = self._exact.get(key)
+    def get_plan(self) -> dict[str, Any]:
+        """Which sizes have a graph of their own, which are open, and how often each came, as plain data."""
+        return self._plan.to_data()
+
+    def set_plan(self, data: dict[str, Any]) -> None:
+        """Choose graphs as the function did whose plan this is."""
+        self._plan = Plan.from_data(data)
+        self._chosen.clear()
+
+    def _choose(self, batch: Any, leaves: list[Any], arrays: list[Array], times: int) -> _Compiled:
+        key = tuple([None if x is None else (x.dtype.num, x.shape) for x in leaves])
+        found = self._chosen.get(key)
         if found is not None:
             return found
-        types = tuple(TensorType(as_dtype(x.dtype), x.shape) for x in arrays)
-        group = self._open.setdefault((kind, tuple(map(len, shapes))), [])
-        self._seen[key] += times
-        is_first = not any(k[0] == kind for k in self._exact)  # type: ignore[index]
-        if is_first or (self._seen[key] > REPEATS and len(self._exact) < SIZES):
-            found = self._exact[key] = self._compile(batch, leaves, types)
-            return found
-        for known, compiled in group:
-            if all(_covers(a, b) for a, b in zip(known, types, strict=True)):
-                return compiled
-        seen = [k[1] for k in self._seen if k[0] == kind and list(map(len, k[1])) == list(map(len, shapes))]  # type: ignore[index]
-        wide = _open_types(types, seen)
-        compiled = self._compile(batch, leaves, wide)
-        group.append((wide, compiled))
-        return compiled
+        exact = tuple(TensorType(as_dtype(x.dtype), x.shape) for x in arrays)
+        types = self._plan.choose(exact, times)
+        parts = tuple([x is None for x in leaves]), types
+        found = self._compiled.get(parts)
+        if found is None:
+            found = self._compiled[parts] = self._compile(batch, leaves, types)
+        if types == exact:
+            self._chosen[key] = found
+        return found
 
-    def _compile(self, batch: Any, leaves: list[Any], types: Sequence[TensorType]) -> _Compiled:
+    def _compile(self, batch: Any, leaves: list[Any], types: Types) -> _Compiled:
         structure = pack(batch, [None if x is None else HOLE for x in leaves])
         traced = trace_step(self.function, types, structure, self.name)
         if self.state is None or set(self.state.variables) != set(traced.assigned):
@@ -158,25 +166,6 @@ class StepFunction:
 class _Compiled:
     step: Step
     results: Any
-
-
-def _covers(known: TensorType, wanted: TensorType) -> bool:
-    return all(not isinstance(a, int) or a == b for a, b in zip(known.shape or (), wanted.shape or (), strict=True))
-
-
-def _open_types(types: Iterable[TensorType], seen: Sequence[Shapes]) -> tuple[TensorType, ...]:
-    """The types with those sizes open that were not always the same; where it is the first of all, it has one name."""
-    made = []
-    for i, t in enumerate(types):
-        shape = t.shape or ()
-        dims: list[Dim] = [d if len({s[i][axis] for s in seen}) == 1 else "batch" if axis == 0 else None
-                           for axis, d in enumerate(shape)]
-        made.append(TensorType(t.dtype, tuple(dims)))
-    lengths = [{s[i][0] for s in seen} for i, t in enumerate(made) if t.shape]
-    is_common = all(len({s[i][0] for i, t in enumerate(made) if t.shape}) == 1 for s in seen) and bool(lengths)
-    if is_common:
-        return tuple(made)
-    return tuple(TensorType(t.dtype, tuple(None if d == "batch" else d for d in t.shape or ())) for t in made)
 
 
 def as_arrays(structure: Any) -> Any:

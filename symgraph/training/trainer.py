@@ -8,21 +8,21 @@ from typing import Any
 
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import TrainingError
-from symgraph.core.structure import flatten
+from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand
-from symgraph.core.variable import Variable
 from symgraph.layers.layer import Layer
 from symgraph.ops.sizes import dimension
 from symgraph.training import fitting, optimizers, step_file
 from symgraph.training.compiled_losses import CompiledLoss, add_up
 from symgraph.training.compiled_metrics import CompiledMetrics
+from symgraph.training.data.class_weights import check_class_weight
+from symgraph.training.data.unpacking import as_batch, unpack_x_y_sample_weight
 from symgraph.training.metrics_base import Metric
 from symgraph.training.metrics_mean import Mean
 from symgraph.training.optimizers.base import Optimizer
 from symgraph.training.optimizers.loss_scale import LossScaleOptimizer
 from symgraph.training.steps import StepFunction, as_arrays, as_tensors
-from symgraph.training.data.class_weights import check_class_weight
-from symgraph.training.data.unpacking import as_batch, unpack_x_y_sample_weight
+from symgraph.training.targets import check_targets
 
 
 class Trainer(Layer):
@@ -220,7 +220,7 @@ class Trainer(Layer):
         Gives a `History`: its `history` has the logs of all epochs by name. Interrupted, the model stays as it was
         after the last whole step, and `model.history` has the epochs so far.
 
-        Errors: `TrainingError`, `ShapeError`, `DtypeError` for data that do not fit the model, the losses or each other.
+        Errors: `TrainingError`, `ShapeError`, `DtypeError` for data that fit neither model nor losses.
         """
         self._require_compiled("fit")
         return fitting.fit(
@@ -270,7 +270,7 @@ class Trainer(Layer):
         weights = None if class_weight is None else check_class_weight(class_weight)
         batch, structure = as_batch((x, y, sample_weight), weights)
         self._ready(structure.x, kind == "train")
-        self._check_targets(structure, batch)
+        self._check_targets(structure, batch.y, training=kind == "train")
         logs = self._run_step(kind, structure.pack(batch))
         found = {name: fitting.as_number(value) for name, value in logs.items()}
         return found if return_dict else self._in_order(found)
@@ -327,7 +327,7 @@ class Trainer(Layer):
                 a is not b for a, b in zip((*self._made_for[0], *self._made_for[1:]),  # type: ignore[index]
                                            (*made_for[0], *made_for[1:]), strict=True)):
             self._forget_steps()
-            self._made_for = made_for
+            object.__setattr__(self, "_made_for", made_for)  # a learning rate is no weight of the model
         found = self._step_functions.get(kind)
         if found is None:
             found = self._step_functions[kind] = StepFunction(getattr(self, f"{kind}_step"), f"{self.name}_{kind}_step")
@@ -342,8 +342,13 @@ class Trainer(Layer):
     def _build_for(self, types: Any) -> None:
         raise TrainingError(f'"{self.name}" is no model')
 
-    def _check_targets(self, structure: Any, batch: Any) -> None:
-        """Say what is wrong with targets before anything runs on them."""
+    def _check_targets(self, structure: Any, targets: list[Any], *, training: bool) -> None:
+        """Say what is wrong with targets before anything runs on them, unless the step or the loss is one's own."""
+        kind = "train_step" if training else "test_step"
+        is_own = any(getattr(type(self), name) is not getattr(Trainer, name) for name in (kind, "compute_loss"))
+        if self._compiled_loss is not None and not self._compiled_loss.is_empty and not is_own:
+            y = None if structure.y is None else pack(structure.y, targets)
+            check_targets(self._compiled_loss, y, self.output)  # type: ignore[attr-defined]
 
     def _run_step(self, kind: str, batch: Any) -> dict[str, Any]:
         """One step on arrays, compiled or, with `run_eagerly`, as plain Python; the logs as arrays."""
@@ -351,15 +356,3 @@ class Trainer(Layer):
             return as_arrays(getattr(self, f"{kind}_step")(as_tensors(batch)))  # type: ignore[no-any-return]
         return self._step_function(kind)(batch)  # type: ignore[no-any-return]
 
-
-def state_of(model: Trainer) -> list[Variable]:
-    """All variables that training changes, each once: weights, the optimizer's state, metrics, random generators."""
-    found = dict.fromkeys(model.weights)
-    if model.optimizer is not None:
-        found.update(dict.fromkeys(model.optimizer.variables))
-    for metric in model.all_metrics:
-        found.update(dict.fromkeys(metric.variables))
-    for function in model._step_functions.values():
-        if function.state is not None:
-            found.update(dict.fromkeys(function.state.variables))
-    return list(found)
