@@ -98,38 +98,44 @@ class StoredColumn(Column):
         return result
 
 
+def native(dtype: Any) -> np.dtype[Any]:
+    """`dtype` in the byte order of this machine; `object` for strings."""
+    dtype = np.dtype(dtype)
+    return np.dtype(object) if dtype.kind in "SU" else dtype.newbyteorder("=")
+
+
 def delivered(dtype: Any) -> np.dtype[Any]:
     """The dtype that data of `dtype` is delivered in: float32 for wider floats, native byte order."""
     dtype = np.dtype(dtype)
     if dtype.kind == "f" and dtype.itemsize > 4:
         return np.dtype(np.float32)
-    if dtype.kind in "SU":
-        return np.dtype(object)
-    return dtype.newbyteorder("=")
+    return native(dtype)
 
 
-def columns_of(name: str, value: Any) -> Any:
+def columns_of(name: str, value: Any, *, keep_dtype: bool = False) -> Any:
     """`value` with a `Column` for every array in it, nested as it was given; None stays None.
 
-    A list or tuple whose first element, however deep, is a number is one array, not several.
+    Columns deliver wide floats as float32, unless `keep_dtype`.
+
+    A list whose first element, however deep, is a number is one array, and so is a tuple of numbers.
 
     Errors: `DtypeError` for objects that are no numbers, `ShapeError` for what has no rows, each with the name.
     """
     if value is None:
         return None
-    return _nested(name, value)
+    return _nested(name, value, keep_dtype)
 
 
-def _nested(name: str, value: Any) -> Any:
+def _nested(name: str, value: Any, keep_dtype: bool) -> Any:
     if isinstance(value, Mapping):
-        return {key: _nested(f"{name}[{key!r}]", part) for key, part in value.items()}
+        return {key: _nested(f"{name}[{key!r}]", part, keep_dtype) for key, part in value.items()}
     if isinstance(value, list | tuple) and not is_one_array(value):
-        parts = [_nested(f"{name}[{i}]", part) for i, part in enumerate(value)]
+        parts = [_nested(f"{name}[{i}]", part, keep_dtype) for i, part in enumerate(value)]
         if isinstance(value, list):
             return parts
         make: Any = type(value)
         return make(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return column(name, value)
+    return column(name, value, keep_dtype=keep_dtype)
 
 
 def weights_of(value: Any) -> Any:
@@ -144,7 +150,9 @@ def weights_of(value: Any) -> Any:
 
 
 def is_one_array(value: object) -> bool:
-    """Whether a list or tuple holds numbers, rather than arrays."""
+    """Whether a list or tuple holds numbers, rather than arrays: tuples of lists are several arrays."""
+    if isinstance(value, tuple) and value and isinstance(value[0], list | tuple):
+        return False
     while isinstance(value, list | tuple):
         if not value:
             return True
@@ -152,7 +160,7 @@ def is_one_array(value: object) -> bool:
     return isinstance(value, bool | int | float | complex | str | bytes | np.generic)
 
 
-def column(name: str, value: Any) -> Column:
+def column(name: str, value: Any, *, keep_dtype: bool = False) -> Column:
     """The column of one array.
 
     Errors: `DtypeError`, `ShapeError`, `TrainingError`.
@@ -161,13 +169,13 @@ def column(name: str, value: Any) -> Column:
         raise TrainingError(f"{name} is None, where an array was expected")
     if hasattr(value, "tocsr"):
         matrix = value.tocsr()
-        return SparseColumn(name, matrix, delivered(matrix.dtype))
+        return SparseColumn(name, matrix, matrix.dtype if keep_dtype else delivered(matrix.dtype))
     if _is_stored(value):
         return StoredColumn(name, value)
     array = dense(name, value)
     if array.ndim == 0:
         raise ShapeError(f"{name} is a single number, {array}; samples lie along the first axis of an array")
-    dtype = delivered(array.dtype)
+    dtype = native(array.dtype) if keep_dtype else delivered(array.dtype)
     is_plain = array.dtype == dtype and array.flags.aligned and array.flags.c_contiguous
     if not is_plain and array.nbytes <= CONVERT_AT_ONCE and not _is_mapped(array):
         array = np.ascontiguousarray(array, dtype)
@@ -228,7 +236,7 @@ def _is_mapped(array: Array) -> bool:
     return hasattr(base, "madvise")
 
 
-def count_rows(columns: Sequence[Column]) -> int:
+def count_rows(columns: Sequence[Column], *, allow_none: bool = False) -> int:
     """The number of samples that all columns agree on.
 
     Errors: `TrainingError` where they differ, with all names and counts, or where there are none.
@@ -241,6 +249,6 @@ def count_rows(columns: Sequence[Column]) -> int:
         raise TrainingError(f"the arrays have different numbers of samples ({shown}); "
                             "row i of each belongs to sample i")
     (count,) = counts
-    if count == 0:
+    if count == 0 and not allow_none:
         raise TrainingError(f"{columns[0].name} has no samples (its shape is {(0, *columns[0].row_shape)})")
     return count

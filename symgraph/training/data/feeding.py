@@ -15,6 +15,8 @@ from symgraph.core.tensor import Operand
 from symgraph.training.data.array_feed import ArrayFeed
 from symgraph.training.data.class_weights import check_class_weight, weights_by_class
 from symgraph.training.data.columns import Column, column, columns_of, count_rows, is_one_array, weights_of
+from symgraph.training.data.dataset import Dataset
+from symgraph.training.data.dataset_source import DatasetSource
 from symgraph.training.data.feed import Feed
 from symgraph.training.data.py_dataset import SequenceSource, is_sequence
 from symgraph.training.data.sources import CallableSource, IterableSource, IteratorSource, Source
@@ -53,6 +55,8 @@ def make_feed(
     source = as_source(x, shuffle=bool(shuffle), seed=seed)
     if source is not None:
         _refuse(source, y=y, sample_weight=sample_weight, batch_size=batch_size)
+        if not source.has_end and steps_per_epoch is None:
+            raise TrainingError(f"{source.describe()} has no end; give steps_per_epoch, so that epochs have one")
         return StreamFeed(source, steps_per_epoch=steps_per_epoch, class_weight=weights)
     columns, targets, given = columns_of("x", x), columns_of("y", y), weights_of(sample_weight)
     count = count_rows([c for part in (columns, targets, given) if part is not None for c in flatten(part)])
@@ -70,6 +74,8 @@ def as_source(x: Any, *, shuffle: bool = False, seed: int = 0) -> Source | None:
 
     Errors: `TrainingError` for what is neither.
     """
+    if isinstance(x, Dataset):
+        return DatasetSource(x)
     if is_arrays(x):
         return None
     if is_sequence(x):

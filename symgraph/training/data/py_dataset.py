@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
 from symgraph.core.errors import TrainingError
 from symgraph.training.data.array_feed import permutation
 from symgraph.training.data.feed import State
+from symgraph.training.data.parallel import in_order
 from symgraph.training.data.sources import Source, length_of
 
 
@@ -142,16 +142,7 @@ def _in_parallel(dataset: Any, indices: Iterator[int], workers: int, ahead: int,
         make: Any = _of_adopted
     else:
         pool, make = ThreadPoolExecutor(workers, "symgraph-dataset"), dataset.__getitem__
-    waiting: deque[Future[Any]] = deque()
-    try:
-        for index in indices:
-            waiting.append(pool.submit(make, index))
-            if len(waiting) >= max(ahead, workers):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return in_order(pool, make, indices, max(ahead, workers))
 
 
 _ADOPTED: list[Any] = []

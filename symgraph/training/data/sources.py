@@ -15,6 +15,7 @@ class Source:
     - `batches`: how many a pass has, None while unknown
     - `is_one_shot`: there is one pass only, and no way back
     - `is_indexed`: any element can be had without those before it
+    - `has_end`: False where it is known to go on for ever
     - `queue_size`: how far to read ahead, 0 for not at all
     """
 
@@ -25,6 +26,7 @@ class Source:
     is_one_shot = False
     is_indexed = False
     queue_size = 2
+    has_end = True
 
     def open(self, number: int, start: int) -> Iterator[Any]:
         """The elements of pass `number` from `start` on."""

@@ -138,8 +138,8 @@ class StreamFeed(Feed):
 
     def _nothing_came(self, epoch: int, position: int) -> TrainingError:
         if self.source.is_one_shot and position:
-            return TrainingError(f"{self.describe()} ran out after {position} batches, so there is none for epoch {epoch}"
-                                 "; give steps_per_epoch, fewer epochs, or a function that returns a new iterator")
+            return TrainingError(f"{self.describe()} ran out after {position} batches, so none is left for epoch "
+                                 f"{epoch}; give steps_per_epoch, fewer epochs, or a function that gives new iterators")
         return TrainingError(f"{self.describe()} gave no batches")
 
     def state(self) -> State:

@@ -16,11 +16,15 @@ from symgraph.training.data.feed import Batch, Structure
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
     """The three parts of `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`; None for what is not there.
 
+    TensorFlow.js's `{"xs": x, "ys": y}` is taken too.
+
     Errors: `TrainingError` for longer tuples.
 
     >>> unpack_x_y_sample_weight((1, 2))
     (1, 2, None)
     """
+    if isinstance(data, dict) and set(data) == {"xs", "ys"}:
+        return data["xs"], data["ys"], None
     if not isinstance(data, tuple | list):
         return data, None, None
     if not 1 <= len(data) <= 3:
