@@ -201,7 +201,7 @@ def test_what_is_no_metric_is_said(metrics, error, message):
 
 
 def test_metrics_for_several_outputs_need_an_entry_for_each():
-    with pytest.raises(TrainingError, match='weighted_metrics: got 1 for 2 outputs; .* "a", "b"; give one'):
+    with pytest.raises(TrainingError, match=r'weighted_metrics: got 1 for 2 outputs; .* "a", "b"; give one'):
         CompiledMetrics(None, ["mae"], NAMES).build(two(), two())
 
 
