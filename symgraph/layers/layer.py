@@ -525,6 +525,11 @@ def _call_parameters(cls: type[Layer]) -> Mapping[str, inspect.Parameter]:
     return found
 
 
+def takes_mask(layer: Layer) -> bool:
+    """Whether the layer's `call` has an argument `mask`."""
+    return "mask" in _call_parameters(type(layer))
+
+
 def _constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """What the constructor was called with, by name, with its defaults."""
     try:
@@ -552,5 +557,4 @@ def serialize(value: Any) -> Any:
     return value
 
 
-__all__ = ["Layer", "LayerCall", "clear_session", "serialize",
-           "unique_layer_name"]
+__all__ = ["Layer", "LayerCall", "clear_session", "serialize", "takes_mask", "unique_layer_name"]

@@ -130,10 +130,11 @@ def _as_bool(layer: Layer, mask: Operand, expected: str) -> Operand:
     return mask if mask.dtype == "bool" else cast(mask, "bool")
 
 
-def as_step_mask(layer: Layer, mask: Any, x: Operand, axes: Sequence[int] = (0, 1)) -> Operand:
+def as_step_mask(
+        layer: Layer, mask: Any, x: Operand, axes: Sequence[int] = (0, 1), *, is_whole: bool = True) -> Operand:
     """The argument `mask` as a bool tensor of these `axes` of `x`, most often `(batch, steps)`.
 
-    Numbers count as True where they are not 0. Axes of size 1 behind are let go.
+    Numbers count as True where they are not 0. Axes of size 1 behind are let go; others may follow unless `is_whole`.
 
     Errors: `LayerError` for a mask of another shape or of strings.
     """
@@ -142,14 +143,15 @@ def as_step_mask(layer: Layer, mask: Any, x: Operand, axes: Sequence[int] = (0, 
     if isinstance(mask, np.ndarray):
         mask = Tensor(as_array(mask))
     sizes = tuple(x.shape[axis] for axis in axes)
-    expected = f"mask must be ({format_dims(sizes)}), as the input is {x.type}"
+    expected = f"mask must be ({format_dims(sizes)}{'' if is_whole else ', ...'}), as the input is {x.type}"
     if not isinstance(mask, Operand):
         raise layer.error(f"{expected}; got {mask!r}")
     mask = _as_bool(layer, mask, f"{expected}, and")
-    while mask.ndim > len(sizes) and mask.shape[-1] == 1:
+    while is_whole and mask.ndim > len(sizes) and mask.shape[-1] == 1:
         mask = mask[..., 0]
-    if mask.ndim != len(sizes) or any(isinstance(a, int) and isinstance(b, int) and a != b
-                                      for a, b in zip(mask.shape, sizes, strict=True)):
+    differs = any(isinstance(a, int) and isinstance(b, int) and a != b
+                  for a, b in zip(mask.shape, sizes, strict=False))
+    if differs or mask.ndim < len(sizes) or (is_whole and mask.ndim > len(sizes)):
         raise layer.error(f"{expected}; got {mask.type}")
     return mask
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from symgraph.core.scope import layer_scope
+from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
 from symgraph.layers.checked import CheckedLayer
-from symgraph.layers.layer import Layer
+from symgraph.layers.layer import Layer, takes_mask
+from symgraph.layers.masking import as_step_mask
 from symgraph.layers.rnn import RNN, clone, layer_from
 from symgraph.ops.arithmetic import add, multiply
 from symgraph.ops.casting import cast
@@ -26,7 +28,7 @@ class Bidirectional(CheckedLayer):
 
     The layer and, where none is given, the one backwards are made anew from the arguments of `layer`. With `merge_mode`
     None both outputs are returned, the one forwards first. `initial_state` has the states of the layer forwards, then
-    those of the one backwards; with `return_state` the last states follow the outputs so.
+    those of the one backwards; with `return_state` the last states follow the outputs so. Masks are as in `RNN`.
 
     Source: Schuster and Paliwal 1997
 
@@ -40,7 +42,7 @@ class Bidirectional(CheckedLayer):
     def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None,
                  **options: Any) -> None:
         super().__init__(**options)
-        forward, backward = layer_from(layer, self.dtype), layer_from(backward_layer, self.dtype)
+        forward, backward = (layer_from(each, self.dtype_policy) for each in (layer, backward_layer))
         for each in (forward, *([] if backward is None else [backward])):
             if not isinstance(each, RNN):
                 raise self.error(f"needs recurrent layers, got {each!r}")
@@ -73,11 +75,16 @@ class Bidirectional(CheckedLayer):
         lasts: list[Any] = []
         if self.forward_layer.return_state:
             lasts, found = [*found[0][1:], *found[1][1:]], [each[0] for each in found]
-        y, back = (cast(each, self.dtype) for each in found)
+        y, back = (cast(each, self.compute_dtype) for each in found)
         if self.forward_layer.return_sequences:
             back = flip(back, axis=1)
         outputs = [y, back] if self.merge_mode is None else [self._merged(y, back)]
         return (*outputs, *lasts) if len(outputs) + len(lasts) > 1 else outputs[0]
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """That of the sequences, for each output, with `return_sequences`; else None."""
+        mask = flatten(previous_mask)[0] if self.forward_layer.return_sequences else None
+        return mask if self.merge_mode is not None else [mask, mask]
 
     def _merged(self, y: Operand, back: Operand) -> Operand:
         if self.merge_mode == "concat":
@@ -96,7 +103,8 @@ class TimeDistributed(CheckedLayer):
     """A layer at every step, with the same weights: `(batch, steps, ...) -> (batch, steps, ...)`.
 
     All steps are one batch to the layer, so what a layer computes over the batch while training it computes over
-    the steps as well.
+    the steps as well. A mask (batch, steps, ...) goes to a layer that takes one, as (batch * steps, ...), and is handed
+    on.
 
     >>> import symgraph as sg
     >>> sg.layers.TimeDistributed(sg.layers.Conv2D(4, 3)).apply(sg.Input((None, 9, 9, 3))).shape
@@ -104,15 +112,25 @@ class TimeDistributed(CheckedLayer):
     """
 
     min_ndim = 3
+    supports_masking = True
 
     def __init__(self, layer: Any, **options: Any) -> None:
         super().__init__(**options)
-        self.layer: Layer = layer_from(layer, self.dtype)
+        self.layer: Layer = layer_from(layer, self.dtype_policy)
         if not isinstance(self.layer, Layer):
             raise self.error(f"needs a layer, got {layer!r}")
 
-    def call(self, inputs: Operand) -> Any:
-        rest = tuple(dimension(inputs, i) for i in range(2, inputs.ndim))
-        y = self.layer(reshape(inputs, (-1, *rest)))
+    def call(self, inputs: Operand, mask: Any = None) -> Any:
+        options = {}
+        if mask is not None:
+            mask = as_step_mask(self, mask, inputs, is_whole=False)
+            if takes_mask(self.layer):
+                options["mask"] = _folded(mask)
+        y = self.layer(_folded(inputs), **options)
         after = tuple(dimension(y, i) for i in range(1, y.ndim))
         return reshape(y, (dimension(inputs, 0), dimension(inputs, 1), *after))
+
+
+def _folded(x: Operand) -> Operand:
+    """`(batch * steps, ...)`."""
+    return reshape(x, (-1, *(dimension(x, i) for i in range(2, x.ndim))))
