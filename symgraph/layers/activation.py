@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.core.tensor import Operand
+from symgraph.core.types import promote_dtypes
 from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops.activations import elu, leaky_relu, relu, softmax
@@ -134,11 +135,12 @@ class Softmax(CheckedLayer):
         self.axis = axis
 
     def call(self, inputs: Operand, mask: Any = None) -> Operand:
+        x = cast(inputs, promote_dtypes(inputs.dtype, "float32"))  # sums in half precision would be far off
         if mask is None:
-            return softmax(inputs, self.axis)
+            return cast(softmax(x, self.axis), self.compute_dtype)
         mask = self._as_mask(mask, inputs)
         least = -3e4 if inputs.dtype == "float16" else -1e9
-        return where(mask, softmax(where(mask, inputs, least), self.axis), 0)
+        return cast(where(mask, softmax(where(mask, x, least), self.axis), 0), self.compute_dtype)
 
     def _as_mask(self, mask: Any, inputs: Operand) -> Operand:
         mask = as_operand(mask)

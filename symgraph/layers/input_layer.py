@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from symgraph.core.defaults import floatx
 from symgraph.core.errors import ShapeError
 from symgraph.core.tensor import SymbolicTensor
 from symgraph.core.types import TensorType, as_shape
@@ -16,7 +17,7 @@ class InputLayer(Layer):
     def __init__(
             self, shape: object = None, batch_size: object = None, dtype: object = None, name: str | None = None,
             batch_shape: object = None) -> None:
-        super().__init__(name=name or unique_layer_name("input_layer"), dtype=dtype)
+        super().__init__(name=name or unique_layer_name("input_layer"), dtype=dtype or floatx())
         if batch_shape is None:
             if shape is None:
                 raise ShapeError("an input needs its shape, without the batch: Input(shape=(28, 28, 1))")

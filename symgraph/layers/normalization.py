@@ -10,6 +10,7 @@ from symgraph.core.types import promote_dtypes
 from symgraph.core.variable import Variable
 from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
+from symgraph.layers.layer import Layer
 from symgraph.layers.masking import as_step_mask
 from symgraph.ops.arithmetic import add, multiply, square, subtract, true_divide
 from symgraph.ops.comparison import logical_or
@@ -35,7 +36,12 @@ Axes = int | Sequence[int]
 
 
 class ScaledLayer(CheckedLayer):
-    """A normalization whose result is scaled by `gamma` and shifted by `beta`, both learned."""
+    """A normalization whose result is scaled by `gamma` and shifted by `beta`, both learned.
+
+    Inputs and weights are not cast: it computes in float32 at least, and casts the result.
+    """
+
+    autocast = False
 
     supports_masking = True
 
@@ -109,7 +115,7 @@ class BatchNormalization(ScaledLayer):
                                                name="moving_variance")
 
     def call(self, inputs: Operand, training: bool = False, mask: Any = None) -> Operand:
-        x = _wide(inputs)
+        x = _wide(self, inputs)
         if mask is not None:
             mask = as_step_mask(self, mask, x, axes=range(x.ndim - 1))
         if training and self.trainable:
@@ -120,7 +126,7 @@ class BatchNormalization(ScaledLayer):
         else:
             mean, variance = (_like(v, x) for v in (self.moving_mean, self.moving_variance))
         y = batch_normalization(x, mean, variance, self.axis, _like(self.beta, x), _like(self.gamma, x), self.epsilon)
-        return cast_to(y, inputs.dtype)
+        return cast_to(y, self.compute_dtype)
 
     def _follow(self, moving: Variable, batch: Operand) -> None:
         new = add(multiply(_like(moving.latest(), batch), self.momentum), multiply(batch, 1 - self.momentum))
@@ -154,14 +160,14 @@ class LayerNormalization(ScaledLayer):
         self.add_scale(tuple(self.axes.values()))
 
     def call(self, inputs: Operand) -> Operand:
-        axes = tuple(self.axes or ())
+        x, axes = _wide(self, inputs), tuple(self.axes or ())
         if not self.rms_scaling:
-            return layer_normalization(inputs, self.gamma, self.beta, axes, self.epsilon)
-        x = _wide(inputs)
+            y = layer_normalization(x, _like(self.gamma, x), _like(self.beta, x), axes, self.epsilon)
+            return cast_to(y, self.compute_dtype)
         sizes = {axis % x.ndim: size for axis, size in (self.axes or {}).items()}
         gamma = reshape(_like(self.gamma, x), [sizes.get(axis, 1) for axis in range(x.ndim)])
         variance = var(x, axis=axes, keepdims=True)
-        return cast_to(multiply(multiply(x, rsqrt(add(variance, self.epsilon))), gamma), inputs.dtype)
+        return cast_to(multiply(multiply(x, rsqrt(add(variance, self.epsilon))), gamma), self.compute_dtype)
 
 
 class RMSNormalization(CheckedLayer):
@@ -173,6 +179,7 @@ class RMSNormalization(CheckedLayer):
     """
 
     min_ndim = 1
+    autocast = False
 
     def __init__(self, axis: Axes = -1, epsilon: float = 1e-6, **options: Any) -> None:
         super().__init__(**options)
@@ -184,8 +191,8 @@ class RMSNormalization(CheckedLayer):
         self.scale = self.add_weight(tuple(self.axes.values()), "ones", name="scale")
 
     def call(self, inputs: Operand) -> Operand:
-        axes = tuple(self.axes or ())
-        return cast_to(rms_normalization(_wide(inputs), self.scale, axes, self.epsilon), inputs.dtype)
+        x, axes = _wide(self, inputs), tuple(self.axes or ())
+        return cast_to(rms_normalization(x, _like(self.scale, x), axes, self.epsilon), self.compute_dtype)
 
 
 class GroupNormalization(ScaledLayer):
@@ -222,8 +229,9 @@ class GroupNormalization(ScaledLayer):
         self.add_scale((channels,))
 
     def call(self, inputs: Operand) -> Operand:
-        y = group_normalization(_wide(inputs), self.groups, self.gamma, self.beta, self.axis, self.epsilon)
-        return cast_to(y, inputs.dtype)
+        x = _wide(self, inputs)
+        y = group_normalization(x, self.groups, _like(self.gamma, x), _like(self.beta, x), self.axis, self.epsilon)
+        return cast_to(y, self.compute_dtype)
 
 
 class UnitNormalization(CheckedLayer):
@@ -231,6 +239,7 @@ class UnitNormalization(CheckedLayer):
 
     min_ndim = 1
     supports_masking = True
+    autocast = False
 
     def __init__(self, axis: Axes = -1, **options: Any) -> None:
         super().__init__(**options)
@@ -241,7 +250,7 @@ class UnitNormalization(CheckedLayer):
 
     def call(self, inputs: Operand) -> Operand:
         axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
-        return normalize(inputs, axis=axis, order=2, epsilon=1e-12)
+        return cast_to(normalize(_wide(self, inputs), axis=axis, order=2, epsilon=1e-12), self.compute_dtype)
 
 
 def _moments(x: Operand, axes: list[int], mask: Operand | None) -> tuple[Operand, Operand]:
@@ -266,9 +275,9 @@ def _sizes_along(layer: CheckedLayer, axis: Axes, input_shape: Any, *, is_known:
     return {a: layer.known_size(input_shape, a) for a in wanted} if is_known else {}
 
 
-def _wide(x: Operand) -> Operand:
-    """`x` in float32 at least: sums of squares overflow in less."""
-    return cast_to(x, promote_dtypes(x.dtype, "float32"))
+def _wide(layer: Layer, x: Operand) -> Operand:
+    """`x` in the dtype of the layer, and in float32 at least: sums of squares overflow in less."""
+    return cast_to(x, promote_dtypes(promote_dtypes(x.dtype, layer.compute_dtype), "float32"))
 
 
 def _like(x: Any, y: Operand) -> Any:

@@ -44,7 +44,7 @@ class OperatorRNN(RNN):
         """Whether the operator computes what the cell does."""
         cell = self.cell
         is_sigmoid = cell.gates == 1 or cell.recurrent_activation is activations.sigmoid
-        return self.dtype == "float32" and cell.activation is activations.tanh and is_sigmoid
+        return self.compute_dtype == "float32" and cell.activation is activations.tanh and is_sigmoid
 
     def run(self, x: Operand, initial: list[Operand] | None, mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
         x_mask, h_mask = self.cell.masks or (None, None)

@@ -83,7 +83,7 @@ class RecurrentCell(CheckedLayer):
 
     def get_initial_state(self, batch_size: object) -> list[Operand]:
         """The first states, zeros `(batch_size, units)`."""
-        return [zeros((batch_size, self.units), self.dtype) for _ in range(self.states)]
+        return [zeros((batch_size, self.units), self.compute_dtype) for _ in range(self.states)]
 
     def draw_masks(self, inputs: Operand) -> tuple[Operand | None, Operand | None]:
         """What dropout multiplies inputs and states with: one draw for all steps of a sequence."""
@@ -92,7 +92,7 @@ class RecurrentCell(CheckedLayer):
                 self._mask((batch, self.units), self.recurrent_dropout))
 
     def _mask(self, shape: tuple[Any, ...], rate: float) -> Operand | None:
-        return dropout(ones(shape, self.dtype), rate, seed=self.seed_generator) if rate else None
+        return dropout(ones(shape, self.compute_dtype), rate, seed=self.seed_generator) if rate else None
 
     def call(self, inputs: Operand, states: Any, training: bool = False) -> Step:
         """The output and the new states."""

@@ -22,15 +22,13 @@ from symgraph.ops.sizes import dimension
 __all__ = ["RNN", "StackedRNNCells", "clone", "layer_from"]
 
 
-def layer_from(config: object, dtype: str | None = None) -> Any:
+def layer_from(config: object, dtype: object = None) -> Any:
     """A layer as it is, or of its configuration: class name and arguments. `dtype` is for one that says none."""
     if not isinstance(config, Mapping):
         return config
     from symgraph import layers
 
     arguments = dict(config["config"])
-    if isinstance(arguments.get("dtype"), Mapping):
-        arguments["dtype"] = arguments["dtype"]["config"]["name"]
     if dtype is not None:
         arguments["dtype"] = arguments.get("dtype") or dtype
     cls = getattr(layers, str(config["class_name"]), None)
@@ -43,7 +41,7 @@ def layer_from(config: object, dtype: str | None = None) -> Any:
 def clone(layer: Layer, **changes: Any) -> Any:
     """A new layer of the same arguments but these; layers among the arguments are made anew as well."""
     arguments = {k: _anew(v) for k, v in layer._arguments.items()}
-    return type(layer)(**{**arguments, "trainable": layer.trainable, "dtype": layer.dtype, **changes})
+    return type(layer)(**{**arguments, "trainable": layer.trainable, "dtype": layer.dtype_policy, **changes})
 
 
 def _anew(argument: Any) -> Any:
@@ -76,7 +74,7 @@ class StackedRNNCells(Layer):
 
     def __init__(self, cells: Any, **options: Any) -> None:
         super().__init__(**options)
-        self.cells = [layer_from(cell, self.dtype) for cell in cells]
+        self.cells = [layer_from(cell, self.dtype_policy) for cell in cells]
         for cell in self.cells:
             if not is_cell(cell):
                 raise self.error(f"a cell is a layer with call(inputs, states) and state_size, got {cell!r}")
@@ -136,8 +134,8 @@ class RNN(CheckedLayer):
             self, cell: Any, return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False,
             stateful: bool = False, unroll: bool = False, zero_output_for_mask: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.cell = (StackedRNNCells(cell, dtype=self.dtype) if isinstance(cell, list | tuple)
-                     else layer_from(cell, self.dtype))
+        self.cell = (StackedRNNCells(cell, dtype=self.dtype_policy) if isinstance(cell, list | tuple)
+                     else layer_from(cell, self.dtype_policy))
         if not is_cell(self.cell):
             raise self.error(f"a cell is a layer with call(inputs, states) and state_size, got {cell!r}")
         if stateful:
@@ -161,7 +159,7 @@ class RNN(CheckedLayer):
         if hasattr(self.cell, "get_initial_state"):
             found = self.cell.get_initial_state(batch_size)
             return list(found) if isinstance(found, list | tuple) else [found]
-        return [zeros((batch_size, *(n if isinstance(n, list | tuple) else (n,))), self.dtype)
+        return [zeros((batch_size, *(n if isinstance(n, list | tuple) else (n,))), self.compute_dtype)
                 for n in sizes_of(self.cell)]
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
