@@ -26,10 +26,11 @@ _KIND = "training"
 def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays and data of the training that `model` is in, for `write_checkpoint`."""
     progress = model._progress
-    arrays = {name: v.numpy() for name, v in _variables(model).items()}
+    arrays = {name: v.numpy() for name, v in variables_of(model).items()}
     data = {
         "kind": _KIND, "epoch": progress.epoch, "step": progress.step, "stop_training": bool(model.stop_training),
         "optimizer": _optimizer(model), "feed": progress.feed.state(), "callbacks": progress.callbacks.get_state(),
+        "plans": {kind: function.get_plan() for kind, function in model._step_functions.items()},
         "seed": global_generator().seed, "machine": _machine()}
     return arrays, data
 
@@ -53,10 +54,12 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
         raise CheckpointError(f"{path}: {error}; nothing was changed") from None
     try:
         _trace(model, data["epoch"])
-        assign_all(str(path), _variables(model), arrays)
+        assign_all(str(path), variables_of(model), arrays)
     except BaseException:
         progress.feed.restore(before)
         raise
+    for kind, plan in data["plans"].items():
+        model._step_function(kind).set_plan(plan)
     global_generator().seed = data["seed"]
     progress.epoch, progress.step = data["epoch"], data["step"]
     progress.is_resumed = progress.step > 0
@@ -67,7 +70,7 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
                       "last digits from those of a run that was not interrupted", stacklevel=3)
 
 
-def _variables(model: Any) -> dict[str, Variable]:
+def variables_of(model: Any) -> dict[str, Variable]:
     """Every variable that training changes, by what it belongs to and its number there."""
     found = numbered(model.weights, "weight ")
     found |= numbered(model.optimizer.variables, "optimizer ")

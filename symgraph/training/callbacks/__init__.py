@@ -10,6 +10,7 @@ from symgraph.training.callbacks.lambda_callback import LambdaCallback
 from symgraph.training.callbacks.learning_rate_scheduler import LearningRateScheduler
 from symgraph.training.callbacks.logs import Logs
 from symgraph.training.callbacks.model_checkpoint import ModelCheckpoint
+from symgraph.training.callbacks.nan_guard import NanGuard
 from symgraph.training.callbacks.progbar_logger import ProgbarLogger
 from symgraph.training.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from symgraph.training.callbacks.remote_monitor import RemoteMonitor
@@ -19,6 +20,6 @@ from symgraph.training.weights_files import load_weights, save_weights
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
-    "LearningRateScheduler", "Logs", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "RemoteMonitor",
-    "SwapEMAWeights", "TerminateOnNaN", "load_weights", "save_weights",
+    "LearningRateScheduler", "Logs", "ModelCheckpoint", "NanGuard", "ProgbarLogger", "ReduceLROnPlateau",
+    "RemoteMonitor", "SwapEMAWeights", "TerminateOnNaN", "load_weights", "save_weights",
 ]

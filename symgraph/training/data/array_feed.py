@@ -117,6 +117,11 @@ class Plan:
         start = (self._first + step) * self._size
         return min(self._size, self._samples - start)
 
+    def numbers(self, step: int) -> list[int]:
+        """Which rows of the data the batch of this step has."""
+        rows = self._selected(step)
+        return list(range(rows.start, rows.stop)) if isinstance(rows, slice) else rows.tolist()
+
     def _selected(self, step: int) -> Rows:
         if not 0 <= step < self.steps:
             raise TrainingError(f"this epoch has the steps 0 to {self.steps - 1}, so no step {step}")
