@@ -36,10 +36,11 @@ from symgraph.core.tensor import SymbolicTensor
 from symgraph.core.value import Tensor, tensor
 from symgraph.core.variable import Variable
 from symgraph.layers import Input, Layer, activations, constraints, initializers, regularizers
+from symgraph.layers.dtype_policy import config
 from symgraph.layers.layer import clear_session
 from symgraph.ops import *
 from symgraph.ops import random_numbers as random
-from symgraph.runtime.devices import config, device
+from symgraph.runtime.devices import device
 from symgraph.runtime.profile import profile, time
 from symgraph.training import (
     Model,

@@ -14,13 +14,14 @@ from symgraph.core.graph import Graph
 from symgraph.core.scope import current_trace
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
-from symgraph.core.types import TensorType
+from symgraph.core.types import TensorType, is_floating
 from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers.input_layer import Input
 from symgraph.layers.layer import Layer
 from symgraph.layers.masking import with_mask
 from symgraph.layers.network import Network
+from symgraph.ops.casting import cast
 from symgraph.runtime.exporter import save
 from symgraph.runtime.importer import load_graph
 from symgraph.runtime.session import Session
@@ -49,6 +50,7 @@ class Model(Trainer):
 
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **options: Any) -> None:
         super().__init__(name=name, **options)
+        self.autocast = self.autocast and self._is_subclass  # others take what their inputs are
         self._network: Network | None = None
         self._graph: Graph | None = None
         self._sessions: dict[tuple[str, ...] | None, tuple[Session, Session | None]] = {}
@@ -204,7 +206,14 @@ class Model(Trainer):
         return traced
 
     def _as_operand(self, wanted: SymbolicTensor, given: Any) -> Any:
-        return given if isinstance(given, Operand) else Tensor(as_array(given, wanted.dtype))
+        if not isinstance(given, Operand):
+            return Tensor(as_array(given, wanted.dtype))
+        if not isinstance(given.type, TensorType) or given.dtype == wanted.dtype or not (
+                is_floating(given.dtype) and is_floating(wanted.dtype)):
+            return given
+        x = cast(given, wanted.dtype)
+        x.mask = given.mask
+        return x
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
                 callbacks: Any = None) -> Any:
