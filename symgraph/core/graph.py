@@ -17,7 +17,7 @@ from symgraph.core.errors import GraphError, OpError, nearest
 from symgraph.core.inference import infer_types, known_data, propagate_data
 from symgraph.core.op import Op
 from symgraph.core.printing import format_graph
-from symgraph.core.scope import Places
+from symgraph.core.scope import Places, Trace, tracing
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import is_unknown
 from symgraph.core.value import Tensor
@@ -193,13 +193,14 @@ class Graph:
         returns the new outputs, or None to leave the node as it is. `replaced` holds replacements known
         beforehand, and is filled with all others. With `operators` the rewriter sees only nodes of these names, and
         those with graphs inside. The names of outputs stay. Nothing replaced: the same object comes back.
+        Ops that the rewriter applies to variables become nodes that read them.
         """
         mapping: dict[Operand, Operand] = {} if replaced is None else replaced
         is_unread = mapping.keys().isdisjoint
         if operators is not None and not mapping and not self.with_graphs and self.by_operator.keys().isdisjoint(
                 operators):
             return self
-        with Places() as places:
+        with Places() as places, tracing(Trace()):
             for node in self.nodes:
                 operands = node.operands
                 is_same = is_unread(operands)
