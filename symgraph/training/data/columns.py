@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from symgraph.core.errors import DtypeError, ShapeError, TrainingError
 from symgraph.core.structure import flatten
+from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType, as_dtype
 from symgraph.core.value import as_array
 from symgraph.core.variable import Variable
@@ -140,6 +141,8 @@ def _nested(name: str, value: Any, keep_dtype: bool) -> Any:
 
 def weights_of(value: Any) -> Any:
     """`value` with a float32 column for every array of sample weights in it."""
+    if hasattr(value, "to_frame"):
+        value = value.to_numpy()
     weights = columns_of("sample_weight", value)
     for part in [] if weights is None else flatten(weights):
         if part.array.dtype.kind not in "biuf":
@@ -147,6 +150,15 @@ def weights_of(value: Any) -> Any:
         part.dtype = np.dtype(np.float32)
         part.is_indexable = part.is_indexable and part.array.dtype == np.float32
     return weights
+
+
+def is_arrays(x: Any) -> bool:
+    """Whether `x` is an array, or a nesting of arrays, rather than something that gives batches."""
+    if isinstance(x, Operand | np.ndarray | np.generic | Mapping | bool | int | float):
+        return True
+    if isinstance(x, list | tuple):
+        return True
+    return any(hasattr(x, name) for name in ("shape", "__array__", "to_numpy", "__dlpack__", "tocsr"))
 
 
 def is_one_array(value: object) -> bool:
@@ -206,9 +218,11 @@ def _as_numpy(value: Any) -> Array:
         return value.numpy()
     if hasattr(value, "detach"):
         return np.asarray(value.detach().cpu().numpy())
-    for method in ("to_numpy", "numpy"):
-        if hasattr(value, method):
-            return np.asarray(getattr(value, method)())
+    if hasattr(value, "to_numpy"):
+        array = np.asarray(value.to_numpy())
+        return array[:, None] if array.ndim == 1 and hasattr(value, "to_frame") else array  # a series, as in Keras
+    if hasattr(value, "numpy"):
+        return np.asarray(value.numpy())
     return np.asarray(value) if hasattr(value, "__array__") else as_array(value)
 
 

@@ -16,6 +16,7 @@ class DatasetSource(Source):
     """A dataset of batches; any pass can be had again, from any batch on."""
 
     kind = "dataset"
+    is_private = True
 
     def __init__(self, dataset: Dataset) -> None:
         self.node = dataset.node

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +10,9 @@ import numpy as np
 
 from symgraph.core.errors import TrainingError
 from symgraph.core.structure import flatten
-from symgraph.core.tensor import Operand
 from symgraph.training.data.array_feed import ArrayFeed
 from symgraph.training.data.class_weights import check_class_weight, weights_by_class
-from symgraph.training.data.columns import Column, column, columns_of, count_rows, is_one_array, weights_of
+from symgraph.training.data.columns import Column, column, columns_of, count_rows, is_arrays, weights_of
 from symgraph.training.data.dataset import Dataset
 from symgraph.training.data.dataset_source import DatasetSource
 from symgraph.training.data.feed import Feed
@@ -23,7 +21,7 @@ from symgraph.training.data.sources import CallableSource, IterableSource, Itera
 from symgraph.training.data.splitting import split_validation
 from symgraph.training.data.stream_feed import StreamFeed
 
-__all__ = ["DEFAULT_BATCH", "as_source", "is_arrays", "make_feed", "split_validation"]
+__all__ = ["DEFAULT_BATCH", "as_source", "make_feed", "split_validation"]
 
 DEFAULT_BATCH = 32
 
@@ -88,15 +86,6 @@ def as_source(x: Any, *, shuffle: bool = False, seed: int = 0) -> Source | None:
         return CallableSource(x)
     raise TrainingError(f"data are arrays, a dataset, an iterator of batches, or a function that returns one; "
                         f"got {type(x).__name__}")
-
-
-def is_arrays(x: Any) -> bool:
-    """Whether `x` is an array, or a nesting of arrays, rather than something that gives batches."""
-    if isinstance(x, Operand | np.ndarray | np.generic | Mapping | bool | int | float):
-        return True
-    if isinstance(x, list | tuple):
-        return is_one_array(x) or not any(isinstance(part, types.GeneratorType) for part in x)
-    return any(hasattr(x, name) for name in ("shape", "__array__", "to_numpy", "__dlpack__", "tocsr"))
 
 
 def _refuse(source: Source, **given: Any) -> None:

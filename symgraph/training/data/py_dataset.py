@@ -93,6 +93,10 @@ class SequenceSource(Source):
         return self.dataset.num_batches if isinstance(self.dataset, PyDataset) else length_of(self.dataset)
 
     @property
+    def has_end(self) -> bool:  # type: ignore[override]
+        return self.batches is not None
+
+    @property
     def queue_size(self) -> int:  # type: ignore[override]
         return self.ahead if self.workers else 0
 

@@ -16,6 +16,7 @@ class Source:
     - `is_one_shot`: there is one pass only, and no way back
     - `is_indexed`: any element can be had without those before it
     - `has_end`: False where it is known to go on for ever
+    - `is_private`: nobody else changes the arrays it gave
     - `queue_size`: how far to read ahead, 0 for not at all
     """
 
@@ -27,6 +28,7 @@ class Source:
     is_indexed = False
     queue_size = 2
     has_end = True
+    is_private = False
 
     def open(self, number: int, start: int) -> Iterator[Any]:
         """The elements of pass `number` from `start` on."""

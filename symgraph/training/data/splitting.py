@@ -7,7 +7,7 @@ from typing import Any
 
 from symgraph.core.errors import TrainingError
 from symgraph.core.structure import flatten, map_structure
-from symgraph.training.data.columns import columns_of, count_rows
+from symgraph.training.data.columns import columns_of, count_rows, is_arrays
 
 
 def split_validation(arrays: Any, share: float) -> tuple[Any, Any]:
@@ -15,7 +15,8 @@ def split_validation(arrays: Any, share: float) -> tuple[Any, Any]:
 
     The first part has `floor(samples * (1 - share))` rows; nothing is shuffled or copied.
 
-    Errors: `TrainingError` where one part would be empty, or the share is not between 0 and 1.
+    Errors: `TrainingError` for data that are no arrays, where one part would be empty, and for a share that is not
+    between 0 and 1.
 
     >>> (x, y), (x_val, y_val) = split_validation((np.arange(10), np.arange(10)), 0.2)
     >>> x.tolist(), y_val.tolist()
@@ -24,7 +25,12 @@ def split_validation(arrays: Any, share: float) -> tuple[Any, Any]:
     if not 0 < share < 1:
         raise TrainingError(f"validation_split is the share of the samples that validates, between 0 and 1; "
                             f"got {share}")
-    columns = tuple(columns_of(name, part) for name, part in _named(arrays))
+    named = _named(arrays)
+    for _, part in named:
+        if part is not None and not is_arrays(part):
+            raise TrainingError(f"validation_split cuts arrays in two, got {type(part).__name__}; "
+                                "give validation_data instead")
+    columns = tuple(columns_of(name, part) for name, part in named)
     count = count_rows([c for part in columns for c in flatten(part) if c is not None])
     place = math.floor(count * (1.0 - share))
     if place in (0, count):

@@ -52,13 +52,13 @@ class StreamFeed(Feed):
     @property
     def structure(self) -> Structure:
         if self._structure is None:
-            stream = self._stream_at(0, 0)
-            first = stream.peek()
+            if self.source.is_indexed:
+                first = next(_read(self.source, 0, 0, self.class_weight), None)
+            else:
+                first = self._stream_at(0, 0).peek()
             if first is None:
                 raise self._nothing_came(0, 0)
             self._structure = first[1]
-            if self.source.is_indexed:
-                self.close()
         return self._structure
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -117,24 +117,8 @@ class StreamFeed(Feed):
         if stream is not None and (self.source.is_one_shot or (stream.number, stream.position) == (number, position)):
             return stream
         self.close()
-        self._stream = _Stream(self, number, position)
+        self._stream = _Stream(self.source, number, position, self.class_weight)
         return self._stream
-
-    def read(self, number: int, start: int) -> Iterator[Element]:
-        """The elements of a pass from `start` on, as batches; runs in the thread that reads ahead."""
-        elements = self.source.open(number, start)
-        try:
-            for position, element in enumerate(elements, start):
-                yield self._as_batch(element, position)
-        finally:
-            if hasattr(elements, "close") and not self.source.is_one_shot:
-                elements.close()
-
-    def _as_batch(self, element: Any, position: int) -> Element:
-        try:
-            return as_batch(element, self.class_weight)
-        except (TrainingError, ShapeError, DtypeError) as error:
-            raise type(error)(f"batch {position} of {self.describe()}: {error}") from None
 
     def _nothing_came(self, epoch: int, position: int) -> TrainingError:
         if self.source.is_one_shot and position:
@@ -167,10 +151,10 @@ class StreamFeed(Feed):
 class _Stream:
     """One pass over the source, and how far it was read."""
 
-    def __init__(self, feed: StreamFeed, number: int, position: int) -> None:
+    def __init__(self, source: Source, number: int, position: int, class_weight: dict[int, float] | None) -> None:
         self.number, self.position = number, position
-        elements = feed.read(number, position)
-        size = feed.source.queue_size
+        elements = _read(source, number, position, class_weight)
+        size = source.queue_size
         self._elements: Iterator[Element] = Prefetcher(elements, size) if size else elements
         self._waiting: list[Element] = []
 
@@ -187,6 +171,24 @@ class _Stream:
 
     def close(self) -> None:
         self._elements.close()  # type: ignore[attr-defined]
+
+
+def _read(source: Source, number: int, start: int, class_weight: dict[int, float] | None) -> Iterator[Element]:
+    """The elements of a pass from `start` on, as batches. Knows no feed: the thread that reads would keep it alive."""
+    elements = source.open(number, start)
+    try:
+        for position, element in enumerate(elements, start):
+            yield _as_batch(source, element, position, class_weight)
+    finally:
+        if hasattr(elements, "close") and not source.is_one_shot:
+            elements.close()
+
+
+def _as_batch(source: Source, element: Any, position: int, class_weight: dict[int, float] | None) -> Element:
+    try:
+        return as_batch(element, class_weight, copy=not source.is_private)
+    except (TrainingError, ShapeError, DtypeError) as error:
+        raise type(error)(f"batch {position} of {source.describe()}: {error}") from None
 
 
 def _outline(structure: Structure) -> Any:

@@ -45,8 +45,9 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
-def as_batch(element: Any, class_weight: dict[int, float] | None = None) -> tuple[Batch, Structure]:
-    """An element of a dataset as a batch, with its nesting.
+def as_batch(
+        element: Any, class_weight: dict[int, float] | None = None, *, copy: bool = False) -> tuple[Batch, Structure]:
+    """An element of a dataset as a batch, with its nesting; in memory of its own with `copy`.
 
     Errors: `TrainingError`, `DtypeError`, `ShapeError` for what is no batch.
     """
@@ -54,7 +55,8 @@ def as_batch(element: Any, class_weight: dict[int, float] | None = None) -> tupl
     parts = [columns_of("x", x), columns_of("y", y), weights_of(w)]
     flat: list[list[Column]] = [[] if part is None else flatten(part) for part in parts]
     count_rows([c for part in flat for c in part])
-    batch = Batch(*([np.ascontiguousarray(c.rows(slice(None)), c.dtype) for c in part] for part in flat))
+    take: Any = np.array if copy else np.asarray
+    batch = Batch(*([take(c.rows(slice(None)), c.dtype, order="C") for c in part] for part in flat))
     structure = Structure(*(None if part is None else map_structure(lambda c: c.type, part) for part in parts))
     return (batch, structure) if class_weight is None else with_class_weights(batch, structure, class_weight)
 
