@@ -15,11 +15,12 @@ from symgraph.training.callbacks.progbar_logger import ProgbarLogger
 from symgraph.training.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from symgraph.training.callbacks.remote_monitor import RemoteMonitor
 from symgraph.training.callbacks.swap_ema_weights import SwapEMAWeights
+from symgraph.training.callbacks.tensor_board import TensorBoard
 from symgraph.training.callbacks.terminate_on_nan import TerminateOnNaN
 from symgraph.training.weights_files import load_weights, save_weights
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
     "LearningRateScheduler", "Logs", "ModelCheckpoint", "NanGuard", "ProgbarLogger", "ReduceLROnPlateau",
-    "RemoteMonitor", "SwapEMAWeights", "TerminateOnNaN", "load_weights", "save_weights",
+    "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "TerminateOnNaN", "load_weights", "save_weights",
 ]
