@@ -12,6 +12,7 @@ from symgraph.layers.checked import CheckedLayer
 from symgraph.ops import arithmetic, joining
 from symgraph.ops.comparison import logical_or
 from symgraph.ops.creation import ones_like, zeros_like
+from symgraph.ops.indexing import where
 from symgraph.ops.linalg import matmul
 from symgraph.ops.normalization import normalize
 from symgraph.ops.reductions import any as any_of
@@ -83,6 +84,15 @@ class Elementwise(MergeLayer):
         rank = max(x.ndim for x in inputs)
         return reduce(self.combined, [_expanded(x, rank) for x in inputs])
 
+    def with_masks(self, inputs: Inputs, mask: Any) -> list[tuple[Operand, Operand | None]]:
+        """The inputs, with axes of size 1 where they have fewer, and masks that broadcast against them.
+
+        An input that got axes counts as one without a mask, as in Keras.
+        """
+        rank = max(x.ndim for x in inputs)
+        return [(_expanded(x, rank), None if m is None or x.ndim < rank else _expanded_behind(m, rank))
+                for x, m in zip(inputs, self.as_masks(inputs, mask), strict=True)]
+
     def compute_mask(self, inputs: Inputs, previous_mask: Any = None) -> Operand | None:
         """Where the mask of any input is True; None where an input has none."""
         masks = self.as_masks(inputs, previous_mask)
@@ -94,9 +104,11 @@ def _spread(x: Operand, mask: Operand | None) -> Operand:
     """A mask of every element of `x`."""
     if mask is None:
         return ones_like(x, "bool")
-    if mask.ndim >= x.ndim:
-        return mask
-    return logical_or(expand_dims(mask, tuple(range(mask.ndim, x.ndim))), zeros_like(x, "bool"))
+    return mask if mask.ndim >= x.ndim else logical_or(_expanded_behind(mask, x.ndim), zeros_like(x, "bool"))
+
+
+def _expanded_behind(mask: Operand, rank: int) -> Operand:
+    return expand_dims(mask, tuple(range(mask.ndim, rank)))
 
 
 def _widened(shape: Shape, rank: int) -> Shape:
@@ -131,10 +143,16 @@ class Subtract(Elementwise):
 
 
 class Multiply(Elementwise):
-    """`x1 * x2 * ...` of a list of tensors, whose shapes broadcast."""
+    """`x1 * x2 * ...` of a list of tensors, whose shapes broadcast.
 
-    def combined(self, x1: Operand, x2: Operand) -> Operand:
-        return arithmetic.multiply(x1, x2)
+    Steps that a mask leaves out count as 1; where the masks of all inputs leave out a step the product is 0.
+    """
+
+    def call(self, inputs: Inputs, mask: Any = None) -> Operand:
+        pairs = self.with_masks(inputs, mask)
+        known = [m for _, m in pairs if m is not None]
+        y = reduce(arithmetic.multiply, [x if m is None else where(m, x, 1) for x, m in pairs])
+        return where(reduce(logical_or, known), y, 0) if len(known) == len(pairs) else y
 
 
 class Average(Elementwise):
@@ -147,15 +165,36 @@ class Average(Elementwise):
         return arithmetic.true_divide(super().call(inputs), len(inputs))
 
 
-class Maximum(Elementwise):
-    """`max(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast."""
+class Extreme(Elementwise):
+    """The largest or smallest element among several: of those that no mask leaves out, if there are any."""
+
+    def call(self, inputs: Inputs, mask: Any = None) -> Operand:
+        (y, known), *rest = self.with_masks(inputs, mask)
+        for x, m in rest:
+            if m is not None:
+                x = where(m, x, y)
+            if known is not None:
+                y = where(known, y, x)
+            known = None if known is None or m is None else logical_or(known, m)
+            y = self.combined(y, x)
+        return y
+
+
+class Maximum(Extreme):
+    """`max(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast.
+
+    Of steps that a mask leaves out those of the other inputs count.
+    """
 
     def combined(self, x1: Operand, x2: Operand) -> Operand:
         return arithmetic.maximum(x1, x2)
 
 
-class Minimum(Elementwise):
-    """`min(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast."""
+class Minimum(Extreme):
+    """`min(x1, x2, ...)` of each element of a list of tensors, whose shapes broadcast.
+
+    Of steps that a mask leaves out those of the other inputs count.
+    """
 
     def combined(self, x1: Operand, x2: Operand) -> Operand:
         return arithmetic.minimum(x1, x2)

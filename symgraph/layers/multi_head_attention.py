@@ -59,6 +59,7 @@ class HeadsLayer(CheckedLayer):
                             bias_axes=new if self.use_bias else None, name=name, dtype=self.dtype_policy,
                             kernel_initializer=_anew(self.kernel_initializer),
                             bias_initializer=_anew(self.bias_initializer), **self._shared)
+        layer.supports_masking = True  # `run` is where masks count
         with layer_scope(name):
             layer.build(input_shape)
         return layer

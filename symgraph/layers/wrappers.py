@@ -28,7 +28,9 @@ class Bidirectional(CheckedLayer):
 
     The layer and, where none is given, the one backwards are made anew from the arguments of `layer`. With `merge_mode`
     None both outputs are returned, the one forwards first. `initial_state` has the states of the layer forwards, then
-    those of the one backwards; with `return_state` the last states follow the outputs so. Masks are as in `RNN`.
+    those of the one backwards; with `return_state` the last states follow the outputs so.
+
+    Masks are as in `RNN`; with `return_sequences` the outputs at steps left out are 0.
 
     Source: Schuster and Paliwal 1997
 
@@ -57,6 +59,8 @@ class Bidirectional(CheckedLayer):
                 raise self.error(f"{option} of both layers must be the same")
         if forward.go_backwards == backward.go_backwards:
             raise self.error("go_backwards of both layers must differ")
+        for each in (self.forward_layer, self.backward_layer):
+            each.zero_output_for_mask = each.return_sequences
         self._given = weights
 
     def build(self, input_shape: Any) -> None:

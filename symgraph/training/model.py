@@ -181,7 +181,12 @@ class Model(Trainer):
             raise LayerError(f'model "{self.name}" has no inputs and outputs, and its class no call(); '
                              "give Model(inputs, outputs), add layers, or define call")
         operands = [self._as_operand(x, arg) for x, arg in zip(self.inputs, self._arrange(inputs), strict=True)]
-        given = [None] * len(operands) if mask is None else self._arrange(mask)
+        if mask is None:
+            given = [None] * len(operands)
+        else:
+            given = self._arrange(mask) if isinstance(mask, Mapping) else flatten(mask)
+        if len(given) != len(operands):
+            raise LayerError(f'model "{self.name}" has {len(operands)} inputs, got {len(given)} masks')
         operands = [x if m is None else with_mask(x, m) for x, m in zip(operands, given, strict=True)]
         if current_trace() is None and not any(isinstance(x, SymbolicTensor) for x in operands):
             masks = {i: x.mask for i, x in enumerate(operands) if x.mask is not None}
