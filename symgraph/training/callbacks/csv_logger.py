@@ -37,49 +37,42 @@ class CSVLogger(Callback):
         self.filename = os.fspath(filename)
         self.sep, self.append = separator, append
         self.keys: list[str] | None = None
-        self.csv_file: TextIO | None = None
         self._begins_at: int | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._close()
         self.keys = None
-        try:
-            # Opened to append, so that nothing is lost before it is clear where to go on.
-            self.csv_file = open(self.filename, "a", newline="", encoding="utf-8")  # noqa: SIM115 - open for all epochs
-        except OSError as error:
-            raise TrainingError(f"CSVLogger: cannot write {self.filename}: {error.strerror}") from None
-        self._begins_at = os.path.getsize(self.filename) if self.append else 0
+        with self._open() as file:  # nothing is cut off before it is known whether training goes on
+            self._begins_at = file.tell() if self.append else 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.csv_file is None:
-            return
-        self._cut()
         given = dict(logs or {})
         if self.keys is None:
             names = sorted(given)
             has_validation = any(name.startswith("val_") for name in names)
             self.keys = names if has_validation else [*names, *(f"val_{name}" for name in names)]
-        writer = csv.writer(self.csv_file, delimiter=self.sep)
-        if self.csv_file.tell() == 0:
-            writer.writerow(["epoch", *self.keys])
-        writer.writerow([epoch, *(_cell(given.get(name, "NA")) for name in self.keys)])
-        self.csv_file.flush()
+        with self._open() as file:
+            self._cut(file)
+            writer = csv.writer(file, delimiter=self.sep)
+            if file.tell() == 0:
+                writer.writerow(["epoch", *self.keys])
+            writer.writerow([epoch, *(_cell(given.get(name, "NA")) for name in self.keys)])
 
     def on_train_end(self, logs: Any = None) -> None:
-        self._cut()
-        self._close()
+        with self._open() as file:
+            self._cut(file)
 
-    def _cut(self) -> None:
+    def _open(self) -> TextIO:
+        try:
+            return open(self.filename, "a", newline="", encoding="utf-8")
+        except OSError as error:
+            raise TrainingError(f"CSVLogger: cannot write {self.filename}: {error.strerror}") from None
+
+    def _cut(self, file: TextIO) -> None:
         """Drop what stands in the file after the place to begin at, before the first row."""
-        if self.csv_file is not None and self._begins_at is not None:
-            self.csv_file.truncate(self._begins_at)
-            self.csv_file.seek(0, os.SEEK_END)
+        if self._begins_at is not None:
+            file.truncate(self._begins_at)
+            file.seek(0, os.SEEK_END)
         self._begins_at = None
-
-    def _close(self) -> None:
-        if self.csv_file is not None:
-            self.csv_file.close()
-        self.csv_file = None
 
     def get_state(self) -> dict[str, Any]:
         size = self._begins_at if self._begins_at is not None else (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from symgraph.core.errors import TrainingError
@@ -29,8 +29,16 @@ class LearningRateScheduler(Callback):
             raise TrainingError(f"LearningRateScheduler: schedule must be a function of epoch and learning rate, got "
                                 f"{schedule!r}")
         self.schedule, self.verbose = schedule, verbose
+        self._epoch: int | None = None
+        self._resumed: int | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._epoch = self._resumed = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        was_set, self._epoch, self._resumed = epoch == self._resumed, epoch, None
+        if was_set:  # this epoch began before the interruption
+            return
         old = read_learning_rate(type(self).__name__, self.model)
         given = self.schedule(epoch, old) if _takes_two(self.schedule) else self.schedule(epoch)
         new = number(given)
@@ -43,6 +51,12 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         log_learning_rate(type(self).__name__, self.model, logs)
+
+    def get_state(self) -> dict[str, Any]:
+        return {"epoch": self._epoch}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._epoch = self._resumed = state["epoch"]
 
 
 def _takes_two(schedule: Callable[..., Any]) -> bool:
