@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from symgraph.core.errors import LayerError, nearest
+from symgraph.core.errors import LayerError
+from symgraph.core.registry import Registry
 from symgraph.ops.activations import (
     celu,
     elu,
@@ -60,46 +61,37 @@ def get(identifier: object) -> Activation:
     >>> sg.activations.get("relu")(sg.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
-    if identifier is None:
-        return linear
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if callable(identifier):
-        return identifier
-    found = _BY_NAME.get(identifier) if isinstance(identifier, str) else None
-    if found is None:
-        raise LayerError(f"no activation {identifier!r}; {nearest(str(identifier), _BY_NAME, limit=40)}")
+    found: Activation = _REGISTRY.get(identifier)
     return found
 
 
-def serialize(activation: Activation) -> str:
-    """The name of an activation function, which `get` takes.
+def serialize(activation: Activation) -> Any:
+    """The name of an activation function, which `get` takes; a layer as its class and arguments.
 
-    Errors: `LayerError` for a function that is not one of these.
+    Errors: `LayerError` for a function without a name.
     """
-    for name, function in _BY_NAME.items():
-        if function is activation:
-            return name
-    raise LayerError(f"{activation!r} is not one of sg.activations, so it has no name to be found by")
+    return _REGISTRY.serialize(activation)
 
 
-def deserialize(config: object) -> Activation:
+def deserialize(config: object, custom_objects: Mapping[str, Any] | None = None) -> Activation:
     """The activation of a name, or of what Keras writes for one: `{"class_name": "function", "config": "relu"}`.
+
+    `custom_objects` are functions of your own by name.
 
     Errors: `LayerError` with the nearest names there are.
     """
-    if not isinstance(config, Mapping):
-        return get(config)
-    name = config.get("class_name")
-    if name == "function":
-        return get(config.get("config"))
-    from symgraph.layers import activation as layers
-
-    if name not in layers.__all__:
-        raise LayerError(f"no activation layer {name!r}; {nearest(str(name), layers.__all__)}")
-    layer: Activation = getattr(layers, str(name)).from_config(config.get("config") or {})
-    return layer
+    found: Activation = _REGISTRY.deserialize(config, custom_objects)
+    return found
 
 
-_BY_NAME: dict[str, Activation] = {
+def _layers() -> dict[str, type]:
+    """The activations that are layers."""
+    from symgraph.layers import activation  # whose layers take activations of this module
+
+    return {name: getattr(activation, name) for name in activation.__all__}
+
+
+_FUNCTIONS: dict[str, Activation] = {
     name: globals()[name] for name in __all__ if name not in ("deserialize", "get", "serialize")}
+
+_REGISTRY = Registry("activation", LayerError, ("activations",), _FUNCTIONS, _layers, default=linear, listed=40)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from symgraph.core.errors import LayerError, nearest
+from symgraph.core.errors import LayerError
+from symgraph.core.registry import Registry
 from symgraph.core.tensor import Operand
 from symgraph.ops.arithmetic import maximum, square
 from symgraph.ops.powers import sqrt
@@ -105,6 +105,9 @@ _NAMES: dict[str, type[Constraint]] = {
     "MaxNorm": MaxNorm, "max_norm": MaxNorm, "MinMaxNorm": MinMaxNorm, "min_max_norm": MinMaxNorm,
     "NonNeg": NonNeg, "non_neg": NonNeg, "UnitNorm": UnitNorm, "unit_norm": UnitNorm}
 
+_REGISTRY = Registry("constraint", LayerError, ("constraints",), _NAMES, base=Constraint,
+                     expected="a name, a configuration or a function of the weight")
+
 
 def get(identifier: object) -> Callable[..., Any] | None:
     """The constraint that `identifier` names: a name, a configuration, a class, or the constraint itself.
@@ -116,41 +119,21 @@ def get(identifier: object) -> Callable[..., Any] | None:
     >>> get("max_norm")
     MaxNorm(max_value=2, axis=0)
     """
-    if isinstance(identifier, str):
-        return _find(identifier)()
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if inspect.isclass(identifier) and issubclass(identifier, Constraint):
-        return identifier()
-    if identifier is None or callable(identifier):
-        return identifier
-    raise LayerError(f"{identifier!r} is no constraint; give a name, a configuration or a function of the weight")
+    found: Callable[..., Any] | None = _REGISTRY.get(identifier)
+    return found
 
 
-def serialize(constraint: Constraint) -> dict[str, Any]:
-    """The class name and the arguments, from which `deserialize` makes an equal constraint."""
-    return {"class_name": type(constraint).__name__, "config": constraint.get_config()}
+def serialize(constraint: Callable[..., Any]) -> Any:
+    """The class name and the arguments, from which `deserialize` makes an equal constraint; the name of a function."""
+    return _REGISTRY.serialize(constraint)
 
 
-def deserialize(config: Mapping[str, Any]) -> Constraint:
-    """The constraint that `serialize` wrote down; entries besides class name and arguments are not looked at.
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The constraint that `serialize` wrote down, or of a name; `custom_objects` are classes of your own by name.
 
     Errors: `LayerError` for an unknown class, and for arguments the class does not take.
     """
-    name = config.get("class_name")
-    if not isinstance(name, str):
-        raise LayerError(f"the configuration of a constraint has no class_name: {dict(config)!r}")
-    cls = _find(name)
-    try:
-        return cls.from_config(config.get("config") or {})
-    except TypeError:
-        raise LayerError(f"constraint {name} takes {inspect.signature(cls)}, got {config.get('config')!r}") from None
-
-
-def _find(name: str) -> type[Constraint]:
-    if name not in _NAMES:
-        raise LayerError(f"no constraint {name!r}; {nearest(name, _NAMES)}")
-    return _NAMES[name]
+    return _REGISTRY.deserialize(config, custom_objects)
 
 
 def _norms(w: Any, axis: Axis) -> Operand:

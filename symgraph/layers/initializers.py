@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from symgraph.core.defaults import floatx
 from symgraph.core.errors import LayerError, ShapeError, nearest
+from symgraph.core.registry import Registry
 from symgraph.core.scope import not_tracing
 from symgraph.core.types import Shape, as_dtype, as_shape
 from symgraph.core.value import Tensor, as_array, convert_array
@@ -41,8 +42,8 @@ class Initializer:
     """
 
     def __call__(self, shape: object, dtype: object = None) -> Tensor:
-        """The value of a weight of this shape; float32 unless `dtype` says another."""
-        name = as_dtype("float32" if dtype is None else dtype)
+        """The value of a weight of this shape; in `floatx()` unless `dtype` says another."""
+        name = as_dtype(floatx() if dtype is None else dtype)
         with not_tracing():
             values = self.values(_known(type(self).__name__, shape), name)
         return values if isinstance(values, Tensor) else Tensor(np.array(convert_array(values, name)))
@@ -335,6 +336,9 @@ _ALIASES: dict[str, type[Initializer]] = {
     "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal, "normal": RandomNormal,
     "one": Ones, "uniform": RandomUniform, "zero": Zeros}
 
+_REGISTRY = Registry("initializer", LayerError, ("initializers",), _NAMES, {**_CLASSES, **_ALIASES}, base=Initializer,
+                     expected="a name, a configuration or a function of (shape, dtype)")
+
 
 def get(identifier: object) -> Callable[..., Any] | None:
     """The initializer that `identifier` names: a name, a configuration, a class, or the initializer itself.
@@ -347,44 +351,21 @@ def get(identifier: object) -> Callable[..., Any] | None:
     >>> get("he_normal")
     HeNormal(seed=None)
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, str):
-        return _find(identifier)()
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if inspect.isclass(identifier) and issubclass(identifier, Initializer):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise LayerError(f"{identifier!r} is no initializer; give a name, a configuration or a function of (shape, dtype)")
+    found: Callable[..., Any] | None = _REGISTRY.get(identifier)
+    return found
 
 
-def serialize(initializer: Initializer) -> dict[str, Any]:
-    """The class name and the arguments, from which `deserialize` makes an equal initializer."""
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+def serialize(initializer: Callable[..., Any]) -> Any:
+    """The class name and the arguments, from which `deserialize` makes an equal initializer; the name of a function."""
+    return _REGISTRY.serialize(initializer)
 
 
-def deserialize(config: Mapping[str, Any]) -> Initializer:
-    """The initializer that `serialize` wrote down; entries besides class name and arguments are not looked at.
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The initializer that `serialize` wrote down, or of a name; `custom_objects` are classes of your own by name.
 
     Errors: `LayerError` for an unknown class, and for arguments the class does not take.
     """
-    name = config.get("class_name")
-    if not isinstance(name, str):
-        raise LayerError(f"the configuration of an initializer has no class_name: {dict(config)!r}")
-    cls = _find(name)
-    try:
-        return cls.from_config(config.get("config") or {})
-    except TypeError:
-        raise LayerError(f"initializer {name} takes {inspect.signature(cls)}, got {config.get('config')!r}") from None
-
-
-def _find(name: str) -> type[Initializer]:
-    found = _NAMES.get(name) or _CLASSES.get(name) or _ALIASES.get(name)
-    if found is None:
-        raise LayerError(f"no initializer {name!r}; {nearest(name, _NAMES, limit=20)}")
-    return found
+    return _REGISTRY.deserialize(config, custom_objects)
 
 
 def _known(who: str, shape: object) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from symgraph.core.apply import apply_op, symbol
 from symgraph.core.errors import LayerError, ShapeError, nearest
 from symgraph.core.memory import dispose
+from symgraph.core.registry import get_registered_name
 from symgraph.core.scope import (
     autocast_dtype,
     autocasting,
@@ -549,11 +550,11 @@ def _constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str
 def serialize(value: Any) -> Any:
     """An argument as plain data: objects as class name and config, functions as their names."""
     if isinstance(value, Layer) or hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        return {"class_name": get_registered_name(type(value)), "config": value.get_config()}
     if isinstance(value, list | tuple):
         return type(value)(serialize(v) for v in value)
     if callable(value) and hasattr(value, "__name__"):
-        return value.__name__
+        return get_registered_name(value)
     return value
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from symgraph.core.errors import GraphError
@@ -50,9 +51,13 @@ class Network:
                 return [x for x in flatten(unit.outputs) if isinstance(x, SymbolicTensor)]
         return [x for x in self.inputs if x.name == name]
 
-    def run(self, values: Iterable[Operand], outputs: Any, training: bool) -> Any:
-        """The structure `outputs` computed from other inputs: layers are called again, ops applied again."""
-        mapping: dict[Operand, Operand] = dict(zip(self.inputs, values, strict=True))
+    def run(self, values: Iterable[Operand], outputs: Any, training: bool | None,
+            call: Callable[..., Any] | None = None, replaced: Mapping[Operand, Operand] | None = None) -> Any:
+        """The structure `outputs` computed from other inputs: layers are called again, ops applied again.
+
+        `call(layer, *args, **kwargs)` does it in place of the layer itself, and leaves are read as `replaced` says.
+        """
+        mapping: dict[Operand, Operand] = {**(replaced or {}), **dict(zip(self.inputs, values, strict=True))}
 
         def mapped(x: Any) -> Any:
             return mapping.get(x, x) if isinstance(x, Operand) else x
@@ -70,7 +75,8 @@ class Network:
                 kwargs = map_structure(mapped, dict(unit.kwargs))
                 if kwargs.get("training") is None:
                     kwargs["training"] = training
-                result = unit.layer(*map_structure(mapped, unit.args), **kwargs)
+                apply = unit.layer if call is None else partial(call, unit.layer)
+                result = apply(*map_structure(mapped, unit.args), **kwargs)
                 old, new = flatten(unit.outputs), flatten(result)
             for x, y in zip(old, new, strict=True):
                 if x is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from symgraph.core.errors import LayerError, ShapeError, nearest
+from symgraph.core.errors import LayerError, ShapeError
+from symgraph.core.registry import Registry
 from symgraph.ops.arithmetic import absolute, maximum, square
 from symgraph.ops.creation import eye
 from symgraph.ops.linalg import matmul
@@ -126,6 +126,9 @@ _NAMES: dict[str, type[Regularizer]] = {
     "L1": L1, "l1": L1, "L2": L2, "l2": L2, "L1L2": L1L2, "l1_l2": L1L2, "l1l2": L1L2,
     "OrthogonalRegularizer": OrthogonalRegularizer, "orthogonal_regularizer": OrthogonalRegularizer}
 
+_REGISTRY = Registry("regularizer", LayerError, ("regularizers",), _NAMES, base=Regularizer,
+                     expected="a name, a configuration or a function of the weight")
+
 
 def get(identifier: object) -> Callable[..., Any] | None:
     """The regularizer that `identifier` names: a name, a configuration, a class, or the regularizer itself.
@@ -137,41 +140,21 @@ def get(identifier: object) -> Callable[..., Any] | None:
     >>> get("l2")
     L2(l2=0.01)
     """
-    if isinstance(identifier, str):
-        return _find(identifier)()
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if inspect.isclass(identifier) and issubclass(identifier, Regularizer):
-        return identifier()
-    if identifier is None or callable(identifier):
-        return identifier
-    raise LayerError(f"{identifier!r} is no regularizer; give a name, a configuration or a function of the weight")
+    found: Callable[..., Any] | None = _REGISTRY.get(identifier)
+    return found
 
 
-def serialize(regularizer: Regularizer) -> dict[str, Any]:
-    """The class name and the arguments, from which `deserialize` makes an equal regularizer."""
-    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+def serialize(regularizer: Callable[..., Any]) -> Any:
+    """The class name and the arguments, from which `deserialize` makes an equal regularizer; the name of a function."""
+    return _REGISTRY.serialize(regularizer)
 
 
-def deserialize(config: Mapping[str, Any]) -> Regularizer:
-    """The regularizer that `serialize` wrote down; entries besides class name and arguments are not looked at.
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The regularizer that `serialize` wrote down, or of a name; `custom_objects` are classes of your own by name.
 
     Errors: `LayerError` for an unknown class, and for arguments the class does not take.
     """
-    name = config.get("class_name")
-    if not isinstance(name, str):
-        raise LayerError(f"the configuration of a regularizer has no class_name: {dict(config)!r}")
-    cls = _find(name)
-    try:
-        return cls.from_config(config.get("config") or {})
-    except TypeError:
-        raise LayerError(f"regularizer {name} takes {inspect.signature(cls)}, got {config.get('config')!r}") from None
-
-
-def _find(name: str) -> type[Regularizer]:
-    if name not in _NAMES:
-        raise LayerError(f"no regularizer {name!r}; {nearest(name, _NAMES)}")
-    return _NAMES[name]
+    return _REGISTRY.deserialize(config, custom_objects)
 
 
 def _strength(who: str, name: str, value: object) -> float:

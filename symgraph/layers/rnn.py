@@ -10,6 +10,7 @@ from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
+from symgraph.layers.lookup import deserialize
 from symgraph.layers.masking import as_step_mask, warn_user
 from symgraph.layers.recurrent_cells import RecurrentCell
 from symgraph.ops.creation import zeros
@@ -26,16 +27,9 @@ def layer_from(config: object, dtype: object = None) -> Any:
     """A layer as it is, or of its configuration: class name and arguments. `dtype` is for one that says none."""
     if not isinstance(config, Mapping):
         return config
-    from symgraph import layers
-
-    arguments = dict(config["config"])
-    if dtype is not None:
-        arguments["dtype"] = arguments.get("dtype") or dtype
-    cls = getattr(layers, str(config["class_name"]), None)
-    if not (isinstance(cls, type) and issubclass(cls, Layer)):
-        raise Layer(name=str(arguments.get("name") or "layer")).error(
-            f"no layer class {config['class_name']!r} in sg.layers; make the layer inside yourself")
-    return cls.from_config(arguments)
+    if dtype is None or (config.get("config") or {}).get("dtype"):
+        return deserialize(config)
+    return deserialize({**config, "config": {**(config.get("config") or {}), "dtype": dtype}})
 
 
 def clone(layer: Layer, **changes: Any) -> Any:
@@ -169,7 +163,7 @@ class RNN(CheckedLayer):
 
     def call(self, sequences: Operand, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         if initial_state is not None:
-            initial_state = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
+            initial_state = flatten(initial_state)
             count = len(sizes_of(self.cell))
             if len(initial_state) != count:
                 raise self.error(f"initial_state must be {count} states, got {len(initial_state)}")
@@ -204,7 +198,9 @@ class RNN(CheckedLayer):
         return self._ordered(swapaxes(ys, 0, 1)), ys[0 if self.go_backwards else -1], list(states)
 
     def _masked(self, rows: Operand, start: list[Operand], mask: Operand, training: bool) -> tuple[Any, Any, list[Any]]:
-        first, _ = self.cell(rows[0], list(start), training=training)
+        mask_rows = swapaxes(mask, 0, 1)
+        kept_rows = where(expand_dims(mask_rows, tuple(range(2, rows.ndim))), rows, 0)  # others may hold anything
+        first, _ = self.cell(kept_rows[0], list(start), training=training)
         nothing = zeros((dimension(first, 0), *first.shape[1:]), first.dtype)
 
         def step(carry: Any, row: Any) -> tuple[Any, Any]:
@@ -215,8 +211,7 @@ class RNN(CheckedLayer):
             held = _where(is_there, y, before)
             return (held, kept), _where(is_there, y, nothing) if self.zero_output_for_mask else held
 
-        (last, states), ys = scan(step, (nothing, tuple(start)), (rows, swapaxes(mask, 0, 1)),
-                                  reverse=self.go_backwards)
+        (last, states), ys = scan(step, (nothing, tuple(start)), (kept_rows, mask_rows), reverse=self.go_backwards)
         return self._ordered(swapaxes(ys, 0, 1)), self._last(last, mask), list(states)
 
     def _last(self, y: Operand, mask: Operand) -> Operand:

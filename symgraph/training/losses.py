@@ -6,12 +6,11 @@ Names, arguments and numbers are Keras's; what takes `weights` and a `reduction`
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from symgraph.core.errors import TrainingError, nearest
+from symgraph.core.errors import TrainingError
+from symgraph.core.registry import Registry
 from symgraph.core.tensor import Operand
 from symgraph.training.losses_classification import (
     binary_crossentropy,
@@ -108,6 +107,11 @@ _ALIASES: dict[str, Callable[..., Operand]] = {
 }
 
 
+_REGISTRY = Registry(
+    "loss", TrainingError, ("losses",), {**_FUNCTIONS, **_ALIASES, **_CLASSES}, base=Loss, functions=_FUNCTIONS,
+    expected="a name, a configuration or a function of (y_true, y_pred)", listed=30)
+
+
 def get(identifier: object) -> Any:
     """The loss that `identifier` names: a name, a configuration, a class, a function, or the loss itself.
 
@@ -120,28 +124,12 @@ def get(identifier: object) -> Any:
     >>> sg.losses.get("mse").__name__, sg.losses.get("Huber").delta
     ('mean_squared_error', 1.0)
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, str):
-        found = _find(identifier)
-        return found() if isinstance(found, type) else found
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if inspect.isclass(identifier) and issubclass(identifier, Loss):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise TrainingError(f"{identifier!r} is no loss; give a name, a configuration or a function of (y_true, y_pred)")
+    return _REGISTRY.get(identifier)
 
 
 def serialize(loss: Any) -> Any:
     """A loss as plain data, from which `deserialize` makes an equal one: a function's name, or class and arguments."""
-    if isinstance(loss, Loss):
-        config = {k: serialize(v) if callable(v) else v for k, v in loss.get_config().items()}
-        return {"class_name": type(loss).__name__, "config": config}
-    if callable(loss) and hasattr(loss, "__name__"):
-        return loss.__name__
-    raise TrainingError(f"{loss!r} is no loss")
+    return _REGISTRY.serialize(loss)
 
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -149,28 +137,4 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
 
     Errors: `TrainingError` for an unknown name, and for arguments the class does not take.
     """
-    config = name if isinstance(name, Mapping) else {"class_name": name}
-    word = config.get("class_name")
-    if not isinstance(word, str):
-        raise TrainingError(f"the configuration of a loss has no class_name: {name!r}")
-    found = _find(word, custom_objects or {})
-    if not isinstance(found, type):
-        return found
-    arguments = dict(config.get("config") or {})
-    if isinstance(arguments.get("fn"), str):
-        arguments["fn"] = _find(arguments["fn"], custom_objects or {})
-    try:
-        return found(**arguments)
-    except TypeError:
-        raise TrainingError(f"loss {word} takes {inspect.signature(found)}, got {arguments}") from None
-
-
-def _find(name: str, custom: Mapping[str, Any] | None = None) -> Any:
-    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    for known in (custom or {}, _CLASSES, _FUNCTIONS, _ALIASES):
-        if name in known:
-            return known[name]
-    found = _FUNCTIONS.get(plain) or _ALIASES.get(plain)
-    if found is None:
-        raise TrainingError(f"no loss {name!r}; {nearest(name, [*_FUNCTIONS, *_ALIASES, *_CLASSES], limit=30)}")
-    return found
+    return _REGISTRY.deserialize(name, custom_objects)

@@ -6,11 +6,11 @@ Functions give one number a sample, objects keep state and sum up what went by. 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from symgraph.core.errors import TrainingError, nearest
+from symgraph.core.errors import TrainingError
+from symgraph.core.registry import Registry
 from symgraph.core.types import Shape
 from symgraph.training.losses_classification import (
     binary_crossentropy,
@@ -136,6 +136,14 @@ _BY_OUTPUT: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
 """What these words mean where the output is one probability, where targets are class numbers, and else."""
 
 
+_FUNCTIONS: dict[str, Any] = {
+    name: found for name, found in globals().items() if name in __all__ and inspect.isfunction(found)}
+
+_REGISTRY = Registry(
+    "metric", TrainingError, ("metrics",), {**_NAMES, **_ALIASES}, {**_FUNCTIONS, **_CLASSES}, base=Metric,
+    functions=_FUNCTIONS, expected="a name, a configuration or a function of (y_true, y_pred)", listed=30)
+
+
 def get(identifier: object) -> Any:
     """The metric that `identifier` names: a name, a configuration, a class, a function, or the metric itself.
 
@@ -147,17 +155,7 @@ def get(identifier: object) -> Any:
     >>> sg.metrics.get("mse")
     <MeanSquaredError 'mean_squared_error'>
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, str):
-        return _made(_find(identifier), {})
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if inspect.isclass(identifier) and issubclass(identifier, Metric):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise TrainingError(f"{identifier!r} is no metric; give a name, a configuration or a function of (y_true, y_pred)")
+    return _REGISTRY.get(identifier)
 
 
 def for_output(identifier: object, y_true: Shape, y_pred: Shape) -> Metric:
@@ -186,12 +184,7 @@ def for_output(identifier: object, y_true: Shape, y_pred: Shape) -> Metric:
 
 def serialize(metric: Any) -> Any:
     """A metric as plain data, from which `deserialize` makes an equal one: class and arguments, not its state."""
-    if isinstance(metric, Metric):
-        config = {k: getattr(v, "__name__", v) if callable(v) else v for k, v in metric.get_config().items()}
-        return {"class_name": type(metric).__name__, "config": config}
-    if callable(metric) and hasattr(metric, "__name__"):
-        return metric.__name__
-    raise TrainingError(f"{metric!r} is no metric")
+    return _REGISTRY.serialize(metric)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -199,39 +192,4 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
     Errors: `TrainingError` for an unknown name, and for arguments the class does not take.
     """
-    name = config if isinstance(config, str) else config.get("class_name") if isinstance(config, Mapping) else None
-    if not isinstance(name, str):
-        raise TrainingError(f"the configuration of a metric has no class_name: {config!r}")
-    arguments = dict(config.get("config") or {}) if isinstance(config, Mapping) else {}
-    if isinstance(arguments.get("fn"), str):
-        arguments["fn"] = _function(arguments["fn"], custom_objects or {})
-    return _made(_find(name, custom_objects), arguments)
-
-
-def _made(found: Any, arguments: dict[str, Any]) -> Any:
-    if not isinstance(found, type):
-        return found
-    try:
-        return found(**arguments)
-    except TypeError:
-        raise TrainingError(f"metric {found.__name__} takes {inspect.signature(found)}, got {arguments}") from None
-
-
-def _find(name: str, custom: Mapping[str, Any] | None = None) -> Any:
-    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    for known in (custom or {}, _CLASSES, _NAMES, _ALIASES):
-        found = known.get(name) or known.get(plain)
-        if found is not None:
-            return found
-    try:
-        return _function(plain, {})
-    except TrainingError:
-        near = nearest(name, [*_NAMES, *_ALIASES, *_BY_OUTPUT], limit=30)
-        raise TrainingError(f"no metric {name!r}; {near}") from None
-
-
-def _function(name: str, custom: Mapping[str, Any]) -> Any:
-    found = custom.get(name) or (globals().get(name) if name in __all__ else None)
-    if not callable(found) or name in ("get", "serialize", "deserialize", "for_output"):
-        raise TrainingError(f"no function {name!r} among metrics and losses; give it in custom_objects")
-    return found
+    return _REGISTRY.deserialize(config, custom_objects)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgraph import ops
+from symgraph.core.registry import get_registered_name
 from symgraph.core.variable import Variable
 from symgraph.layers.initializers import Constant
 from symgraph.training.optimizers.base import SHARED, Optimizer
@@ -99,7 +100,8 @@ class LossScaleOptimizer(Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal optimizer, without its state."""
-        inner = {"class_name": type(self.inner_optimizer).__name__, "config": self.inner_optimizer.get_config()}
+        inner = {"class_name": get_registered_name(type(self.inner_optimizer)),
+                 "config": self.inner_optimizer.get_config()}
         return {"name": self.name, "inner_optimizer": inner, "initial_scale": self.initial_scale,
                 "dynamic_growth_steps": self.dynamic_growth_steps}
 

@@ -5,13 +5,13 @@ A schedule is made of ordinary ops: called with a number it gives a value, in a 
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgraph import ops
-from symgraph.core.errors import TrainingError, nearest
+from symgraph.core.errors import TrainingError
+from symgraph.core.registry import Registry
 from symgraph.core.tensor import Operand
 
 __all__ = [
@@ -191,9 +191,14 @@ _CLASSES: dict[str, type[LearningRateSchedule]] = {
         CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay)}
 
 
+_REGISTRY = Registry("schedule", TrainingError, ("optimizers.schedules",), _CLASSES, base=LearningRateSchedule,
+                     expected="a schedule or its configuration", only_objects=True)
+
+
 def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
     """The class name and the arguments, from which `deserialize` makes an equal schedule."""
-    return {"class_name": type(learning_rate_schedule).__name__, "config": learning_rate_schedule.get_config()}
+    config: dict[str, Any] = _REGISTRY.serialize(learning_rate_schedule)
+    return config
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> LearningRateSchedule:
@@ -201,15 +206,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
 
     Errors: `TrainingError` for an unknown class, and for arguments the class does not take.
     """
-    known = {**_CLASSES, **(custom_objects or {})}
-    name = config.get("class_name")
-    if name not in known:
-        raise TrainingError(f"no schedule {name!r}; {nearest(str(name), known)}")
-    cls = known[name]
-    try:
-        made: LearningRateSchedule = cls.from_config(config.get("config") or {})
-    except TypeError:
-        raise TrainingError(f"schedule {name} takes {inspect.signature(cls)}, got {config.get('config')!r}") from None
+    made: LearningRateSchedule = _REGISTRY.deserialize(config, custom_objects)
     return made
 
 
