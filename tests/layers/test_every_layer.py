@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from symgraph import layers
+from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import LayerError
 from symgraph.layers.layer import Layer
+from symgraph.ops.casting import cast
 from symgraph.training.model import Model
 
 SPATIAL = {1: (9,), 2: (9, 8), 3: (6, 5, 7)}
@@ -100,7 +102,25 @@ ROWS = [
     row("Bidirectional", (5, 3), layer={"class_name": "LSTM", "config": {"units": 4, "return_sequences": True}}),
     row("Bidirectional", (5, 3), layer={"class_name": "GRU", "config": {"units": 4}}, merge_mode="ave"),
     row("TimeDistributed", (5, 3), layer={"class_name": "Dense", "config": {"units": 4}}),
+    row("Attention", (5, 4), (7, 4)), row("Attention", (5, 4), (7, 3), (7, 4), use_scale=True, score_mode="concat"),
+    row("AdditiveAttention", (5, 4), (7, 4)), row("AdditiveAttention", (2, 5, 4), (2, 7, 4), use_scale=False),
+    row("MultiHeadAttention", (5, 4), (7, 4), num_heads=2, key_dim=3),
+    row("MultiHeadAttention", (5, 4), (7, 3), (7, 6), num_heads=2, key_dim=3, value_dim=5, output_shape=(2, 3)),
+    row("MultiHeadAttention", (2, 5, 4), (2, 7, 4), num_heads=2, key_dim=3, attention_axes=[2], use_bias=False),
+    row("MultiHeadAttention", (2, 5, 4), (3, 7, 4), num_heads=2, key_dim=3, use_gate=True),
+    row("MultiHeadAttention", (5, 4), (5, 4), num_heads=2, key_dim=3, sliding_window=2),
+    row("GroupQueryAttention", (5, 4), (7, 4), head_dim=3, num_query_heads=4, num_key_value_heads=2),
+    row("GroupQueryAttention", (5, 4), (7, 3), head_dim=3, num_query_heads=2, num_key_value_heads=1, use_gate=True),
+    row("ActivityRegularization", (3, 4), l1=0.1, l2=0.2),
+    row("ReversibleEmbedding", (7,), dtype="int32", input_dim=11, output_dim=3, tie_weights=False),
+    row("SpectralNormalization", (3, 5), layer={"class_name": "Dense", "config": {"units": 4}}, power_iterations=2),
+    row("SpectralNormalization", (9, 2), layer={"class_name": "Conv1D", "config": {"filters": 3, "kernel_size": 2}}),
 ]
+
+TAKE_SEVERAL = ("MultiHeadAttention", "GroupQueryAttention")
+"""Layers of several arguments; others of several inputs take a list."""
+
+TAKE_A_LIST = (layers.merging.MergeLayer, layers.Attention)
 
 every_layer = pytest.mark.parametrize(("name", "arguments", "shapes", "dtype"), ROWS)
 
@@ -117,7 +137,11 @@ def draw(rng, shapes, dtype, batch=3):
 
 
 def given(name, xs):
-    return xs if issubclass(getattr(layers, name), layers.merging.MergeLayer) else xs[0]
+    return xs if name in TAKE_SEVERAL or issubclass(getattr(layers, name), TAKE_A_LIST) else xs[0]
+
+
+def apply(layer, x, **options):
+    return layer(*x, **options) if type(layer).__name__ in TAKE_SEVERAL else layer(x, **options)
 
 
 def randomize(rng, layer):
@@ -127,7 +151,7 @@ def randomize(rng, layer):
 
 def model_of(layer, name, shapes, dtype, **options):
     symbols = [layers.Input(shape, dtype=dtype) for shape in shapes]
-    return Model(given(name, symbols), layer(given(name, symbols), **options))
+    return Model(given(name, symbols), apply(layer, given(name, symbols), **options))
 
 
 @every_layer
@@ -137,7 +161,7 @@ def test_symbols_compute_what_values_do(rng, name, arguments, shapes, dtype):
     randomize(rng, layer)
     x = given(name, draw(rng, shapes, dtype))
 
-    eager = layer(x).numpy()
+    eager = apply(layer, x).numpy()
 
     assert all(d in (None, size) for d, size in zip(model.output.shape, eager.shape, strict=True))
     assert None not in model.output.shape[1:]
@@ -153,22 +177,22 @@ def test_any_batch_runs(rng, name, arguments, shapes, dtype, batch):
 
     expected = (batch, *model.output.shape[1:])
     assert model.predict_on_batch(x).shape == expected
-    assert layer(x).shape == expected
+    assert apply(layer, x).shape == expected
 
 
 @every_layer
 def test_the_configuration_makes_an_equal_layer(rng, name, arguments, shapes, dtype):
     layer = make(name, arguments)
     x = given(name, draw(rng, shapes, dtype))
-    layer(x)
+    apply(layer, x)
     randomize(rng, layer)
 
     config = layer.get_config()
     twin = type(layer).from_config(json.loads(json.dumps(config)))
-    twin(x)
+    apply(twin, x)
     twin.set_weights(layer.get_weights())
 
-    np.testing.assert_array_equal(twin(x).numpy(), layer(x).numpy())
+    np.testing.assert_array_equal(apply(twin, x).numpy(), apply(layer, x).numpy())
     assert json.dumps(twin.get_config()) == json.dumps(config)
 
 
@@ -178,16 +202,46 @@ def test_the_configuration_makes_an_equal_layer(rng, name, arguments, shapes, dt
 def test_other_precisions_agree(rng, name, arguments, shapes, dtype, precision):
     layer, twin = make(name, arguments), make(name, arguments, dtype=precision)
     x = given(name, draw(rng, shapes, dtype))
-    layer(x)
-    twin(x)
+    apply(layer, x)
+    apply(twin, x)
     randomize(rng, layer)
     twin.set_weights(layer.get_weights())
 
-    y = twin(x)
+    y = apply(twin, x)
 
     assert y.dtype == precision
     tolerance = 3e-2 if precision == "float16" else 2e-5
-    np.testing.assert_allclose(y.numpy(), layer(x).numpy(), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(y.numpy(), apply(layer, x).numpy(), rtol=tolerance, atol=tolerance)
+
+
+@every_layer
+@pytest.mark.parametrize(("policy", "tolerance"), [("mixed_float16", 3e-2), ("mixed_bfloat16", 2e-1)])
+def test_mixed_precision_computes_in_half_and_keeps_float32(rng, name, arguments, shapes, dtype, policy, tolerance):
+    layer, mixed = make(name, arguments), make(name, arguments, dtype=policy)
+    model = model_of(mixed, name, shapes, dtype)
+    x = given(name, draw(rng, shapes, dtype))
+    with GradientTape(persistent=True) as tape:
+        apply(layer, x)
+        randomize(rng, layer)
+        mixed.set_weights(layer.get_weights())
+        expected, y = apply(layer, x), apply(mixed, x)
+        wide = [cast(expected, "float32"), cast(y, "float32")]
+
+    assert y.dtype == mixed.compute_dtype == policy.removeprefix("mixed_")
+    assert {v.dtype for v in mixed.weights} <= {"float32"} and mixed.dtype == "float32"
+    close([y], [expected], tolerance)
+    close([model.predict(x)], [y], tolerance)
+    full, half = (tape.gradient(total, made.trainable_weights, unconnected_gradients="zero")
+                    for total, made in zip(wide, (layer, mixed), strict=True))
+    assert {dx.dtype for dx in full + half} <= {"float32"}
+    close(half, full, 2 * tolerance)
+
+
+def close(actual, desired, tolerance):
+    """Near, measured by the largest number of all."""
+    actual, desired = (np.concatenate([np.ravel(np.asarray(a, np.float32)) for a in each] or [[]])
+                       for each in (actual, desired))
+    np.testing.assert_allclose(actual, desired, rtol=0, atol=tolerance * max(1, np.abs(desired).max(initial=0)))
 
 
 @every_layer
@@ -195,7 +249,8 @@ def test_the_output_shape_is_known_before_the_layer_is_applied(rng, name, argume
     layer = make(name, arguments)
     batched = [(None, *shape) for shape in shapes]
 
-    shape = layer.compute_output_shape(batched if given(name, shapes) is shapes else batched[0])
+    shape = (layer.compute_output_shape(*batched) if name in TAKE_SEVERAL
+             else layer.compute_output_shape(batched if given(name, shapes) is shapes else batched[0]))
 
     assert shape == model_of(layer, name, shapes, dtype).output.shape
 
@@ -243,4 +298,4 @@ def test_every_layer_has_a_row():
     classes = {cls.__name__ for cls in map(layers.__dict__.get, layers.__all__)
                if isinstance(cls, type) and issubclass(cls, Layer)}
 
-    assert classes - {r.values[0] for r in ROWS} == {"Layer", "InputLayer", "Lambda", *CELLS}
+    assert classes - {r.values[0] for r in ROWS} == {"Layer", "InputLayer", "Lambda", "Wrapper", *CELLS}
