@@ -158,8 +158,7 @@ def as_step_mask(
 
 def warn_user(message: str) -> None:
     """Warn at the innermost line that is not symgraph's own."""
-    depth = 1
-    frame = sys._getframe(1)
+    frame, depth = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "symgraph":
         frame, depth = frame.f_back, depth + 1
     warnings.warn(message, stacklevel=depth)

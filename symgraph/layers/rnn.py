@@ -201,7 +201,7 @@ class RNN(CheckedLayer):
         mask_rows = swapaxes(mask, 0, 1)
         kept_rows = where(expand_dims(mask_rows, tuple(range(2, rows.ndim))), rows, 0)  # others may hold anything
         first, _ = self.cell(kept_rows[0], list(start), training=training)
-        nothing = zeros((dimension(first, 0), *first.shape[1:]), first.dtype)
+        nothing = zeros((dimension(rows, 1), *(dimension(first, i) for i in range(1, first.ndim))), first.dtype)
 
         def step(carry: Any, row: Any) -> tuple[Any, Any]:
             (before, states), (x, is_there) = carry, row

@@ -7,7 +7,8 @@ list of several, and networks and values that its call is given besides.
 import numpy as np
 
 VALUE = 2.0
-MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0], [0, 0, 0, 0, 0, 0]], bool)
+MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0],
+                 [0, 0, 0, 0, 0, 0]], bool)
 """Examples whose steps all count, with padding behind, in front and in between, and one of which none counts."""
 
 M = ["Masking", {"mask_value": VALUE}, "x"]

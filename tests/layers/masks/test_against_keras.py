@@ -74,8 +74,9 @@ def test_in_a_model_of_open_length_as_keras(number):
     network = Network(layers, NETWORKS[number])
     # the number of steps is left open where no layer wants to know it
     is_open = not any(word in str(NETWORKS[number]) for word in ("PReLU", "'axis': 1", "Permute"))
-    inputs = {name: layers.Input((None, *x.shape[2:]) if is_open and name not in ("h", "c") else x.shape[1:], dtype=x.dtype)
+    shapes = {name: (None, *x.shape[2:]) if is_open and name not in ("h", "c") else x.shape[1:]
               for name, x in fed.items()}
+    inputs = {name: layers.Input(shapes[name], dtype=x.dtype) for name, x in fed.items()}
     ys = as_list(network(inputs))
     carried = [mask_of(y) for y in ys]
     assert [mask is not None for mask in carried] == CARRYING[number]
