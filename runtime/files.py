@@ -9,7 +9,7 @@ import stat
 import warnings
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PureWindowsPath
@@ -258,8 +258,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.close()
             os.replace(temporary, path)
         except BaseException:
-            file.close()
-            os.unlink(temporary)
+            with suppress(OSError):  # what could not be written is written once more at closing
+                file.close()
+            with suppress(FileNotFoundError):  # interrupted just after it took its place
+                os.unlink(temporary)
             raise
     _sync_directory(path.parent)
 

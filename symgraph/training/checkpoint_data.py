@@ -15,6 +15,7 @@ from symgraph.core.value import Array
 LONGEST = 100_000_000
 """The most bytes of JSON that are read."""
 _DEPTH = 200
+_Key = str | int | float | bool | None
 
 
 def pack(data: Any) -> tuple[Any, list[Array]]:
@@ -42,11 +43,14 @@ def _pack(data: Any, arrays: list[Array], where: str, depth: int) -> Any:
         return data
     if isinstance(data, list | tuple):
         return [_pack(x, arrays, f"{where}[{i}]", depth + 1) for i, x in enumerate(data)]
-    if isinstance(data, dict):
+    if isinstance(data, dict) and all(isinstance(k, _Key) for k in data):
         pairs = [(k, _pack(v, arrays, f"{where}[{k!r}]", depth + 2)) for k, v in data.items()]
         if all(isinstance(k, str) and not k.startswith("$") for k, _ in pairs):
             return dict(pairs)
         return {"$dict": [[_pack(k, arrays, f"a key of {where}", depth + 2), v] for k, v in pairs]}
+    if isinstance(data, dict):
+        wrong = next(k for k in data if not isinstance(k, _Key))
+        raise TrainingError(f"checkpoint: {where} has {wrong!r} as a key; strings and numbers can be kept")
     hint = "; give its .numpy()" if isinstance(data, Operand) else ""
     raise TrainingError(f"checkpoint: {where} is of type {type(data).__name__}; numbers, strings, None, lists, dicts "
                         f"and NumPy arrays can be kept{hint}")
@@ -76,7 +80,7 @@ def unpack(plain: Any, arrays: list[Array]) -> Any:
 
 
 def _key(key: Any) -> Any:
-    if not isinstance(key, str | int | float | bool | None):
+    if not isinstance(key, _Key):
         raise FormatError(f"the data has a {type(key).__name__} as a key of a dict")
     return key
 

@@ -41,7 +41,7 @@ def write_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], 
     in it. Leftovers of writers of the same file that were killed are removed.
 
     Errors: `DtypeError` for arrays that are no numbers, `TrainingError` for other data, `ResourceError` where the
-    disk does not take it; then the old file is as it was.
+    disk does not take it, and then the old file stays.
 
     >>> from symgraph.training.checkpoints import read_checkpoint, write_checkpoint
     >>> write_checkpoint("a.ckpt", {"w": np.ones(2, np.float32)}, {"epoch": 3, "best": [np.arange(2)]})
@@ -63,7 +63,7 @@ def write_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], 
             _write(file, [*named.items(), *((None, array) for array in inside)], plain)
     except OSError as error:
         raise ResourceError(f"{path}: the checkpoint could not be written ({error.strerror or error}); "
-                            "what was there before is unchanged") from error
+                            "what stands there is whole") from error
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], Any]:
