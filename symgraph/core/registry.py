@@ -104,14 +104,17 @@ class Registry:
         Errors: the registry's, for an unknown name, and for arguments that the class does not take.
         """
         article = "an" if self.kind[0] in "aeiou" else "a"
-        given = {"class_name": config} if isinstance(config, str) else config
+        given: Any = {"class_name": config} if isinstance(config, str) else config
         name = given.get("class_name") if isinstance(given, Mapping) else None
         if not isinstance(name, str):
             raise self.error(f"the configuration of {article} {self.kind} has no class_name: {config!r}")
         if name == "function":
             return self.find(str(given.get("config")), custom_objects)
         found = find_custom(given.get("registered_name"), custom_objects) or self.find(name, custom_objects)
-        return self.make(found, given.get("config") or {}, custom_objects) if inspect.isclass(found) else found
+        arguments = given.get("config") or {}
+        if not isinstance(arguments, Mapping):
+            raise self.error(f"the config of {self.kind} {name!r} must be a dict, got {arguments!r}")
+        return self.make(found, arguments, custom_objects) if inspect.isclass(found) else found
 
     def find(self, name: str, custom_objects: Objects | None = None) -> Any:
         """The class or function of a name, a user's own first; TensorFlow.js's spelling and capitals do as well.
@@ -228,7 +231,8 @@ register_serializable = register_keras_serializable
 def get_registered_name(obj: Any) -> str:
     """The name a class or a function is registered under, else its own."""
     try:
-        return _REGISTERED_NAMES.get(obj, obj.__name__)
+        own: str = obj.__name__
+        return _REGISTERED_NAMES.get(obj, own)
     except AttributeError:
         raise FormatError(f"only classes and functions have names to be registered under, got {obj!r}") from None
 

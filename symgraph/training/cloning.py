@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.errors import LayerError
-from symgraph.core.registry import custom_object_scope, get_registered_name
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import is_floating
 from symgraph.core.variable import Variable
 from symgraph.layers.input_layer import Input, InputLayer
-from symgraph.layers.layer import Layer
+from symgraph.layers.layer import Layer, serialize
 from symgraph.training.model import Model
 from symgraph.training.sequential import Sequential
 
@@ -87,26 +86,31 @@ def _copier(clone_function: CloneFunction | None, *, recursive: bool) -> CloneFu
 
 
 def _anew(layer: Layer) -> Layer:
-    with custom_object_scope(_objects_in(layer)):
-        return type(layer).from_config(layer.get_config())
+    """A layer of an equal configuration. What a class does not read itself is given as it is, not by its name."""
+    config = layer.get_config()
+    if _reads_nothing(type(layer)):
+        config.update({name: _fresh(argument) for name, argument in layer._arguments.items()
+                       if name in config and _is_made_of_objects(argument) and config[name] == serialize(argument)})
+    return type(layer).from_config(config)
 
 
-def _objects_in(layer: Layer) -> dict[str, Any]:
-    """The functions and classes among a layer's arguments: they need not be registered to be found again."""
-    found: dict[str, Any] = {}
-    waiting = flatten(list(layer._arguments.values()))
-    while waiting:
-        argument = waiting.pop()
-        if isinstance(argument, Layer):
-            waiting += flatten(list(argument._arguments.values()))
-        value = type(argument) if hasattr(argument, "get_config") else argument
-        if isinstance(value, Operand) or not callable(value) or not hasattr(value, "__name__"):
-            continue
-        name = get_registered_name(value)
-        if found.setdefault(name, value) is not value:
-            raise LayerError(f'clone_model: layer "{layer.name}" has two different arguments called {name!r}; '
-                             "give them names of their own")
-    return found
+def _reads_nothing(cls: type[Layer]) -> bool:
+    return cls.from_config.__func__ is Layer.from_config.__func__  # type: ignore[attr-defined]
+
+
+def _is_made_of_objects(argument: Any) -> bool:
+    return any(callable(x) or hasattr(x, "get_config") for x in flatten(argument))
+
+
+def _fresh(argument: Any) -> Any:
+    """An argument for another layer: layers and objects anew, functions as they are."""
+    if isinstance(argument, Layer):
+        return _anew(argument)
+    if isinstance(argument, list | tuple):
+        return type(argument)(_fresh(each) for each in argument)
+    if hasattr(argument, "get_config") and hasattr(type(argument), "from_config"):
+        return type(argument).from_config(argument.get_config())
+    return argument
 
 
 def _clone_sequential(model: Sequential, input_tensors: Any, copy: CloneFunction) -> Sequential:
@@ -128,7 +132,7 @@ def _clone_connected(model: Model, input_tensors: Any, copy: CloneFunction, call
     if len(inputs) != len(model.inputs) or not all(isinstance(x, SymbolicTensor) for x in inputs):
         raise LayerError(f'clone_model: model "{model.name}" has {len(model.inputs)} inputs '
                          f"({', '.join(model.input_names)}), which are symbols; got {input_tensors!r}")
-    variables = {v: _new_variable(v) for v in model._weights if is_floating(v.dtype)}
+    variables: dict[Operand, Operand] = {v: _new_variable(v) for v in model._weights if is_floating(v.dtype)}
 
     def call(layer: Layer, *args: Any, **kwargs: Any) -> Any:
         twin = copy(layer)

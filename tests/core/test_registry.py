@@ -37,7 +37,8 @@ NAMES = {  # a name, its class or function, and a misspelling of it
     "losses": ("huber", sg.losses.huber, "hubber"), "metrics": ("f1_score", sg.metrics.F1Score, "f1_scor"),
     "optimizers": ("rmsprop", sg.optimizers.RMSprop, "rmspropp"), "activations": ("relu", sg.activations.relu, "rellu"),
     "initializers": ("he_normal", sg.initializers.HeNormal, "he_norml"),
-    "regularizers": ("l1_l2", sg.regularizers.L1L2, "l1l3_"), "constraints": ("non_neg", sg.constraints.NonNeg, "noneg"),
+    "regularizers": ("l1_l2", sg.regularizers.L1L2, "l1l3_"),
+    "constraints": ("non_neg", sg.constraints.NonNeg, "noneg"),
 }
 
 
