@@ -7,11 +7,12 @@
 [[0.5, 0.5]]
 """
 
-from symgraph import layers, models, ops, passes, runtime
+from symgraph import layers, models, ops, passes, runtime, utils
 from symgraph.autodiff import *
 from symgraph.autodiff import __all__ as _autodiff
 from symgraph.core.apply import symbol
 from symgraph.core.errors import (
+    CheckpointError,
     DisposedError,
     DtypeError,
     FormatError,
@@ -20,6 +21,7 @@ from symgraph.core.errors import (
     LayerError,
     LimitError,
     MissingDependencyError,
+    NonFiniteError,
     OpError,
     ProviderError,
     ResourceError,
@@ -36,6 +38,7 @@ from symgraph.core.tensor import SymbolicTensor
 from symgraph.core.value import Tensor, tensor
 from symgraph.core.variable import Variable
 from symgraph.layers import Input, Layer, activations, constraints, initializers, regularizers
+from symgraph.layers import dtype_policy as dtype_policies
 from symgraph.layers.dtype_policy import config
 from symgraph.layers.layer import clear_session
 from symgraph.ops import *
@@ -52,18 +55,19 @@ from symgraph.training import (
     load_onnx,
     losses,
     metrics,
+    mixed_precision,
     optimizers,
 )
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input", "Layer",
-    "LayerError", "LimitError", "Memory", "MissingDependencyError", "Model", "OpError", "ProviderError",
-    "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError", "Tensor", "TrainStep",
-    "TrainingError", "UnsafeModelError", "UnsupportedOpError", "Variable", "activations", "callbacks", "clear_session",
-    "config", "constraints", "data", "device", "dispose", "function", "initializers", "keep", "layers", "load_onnx",
-    "losses", "memory", "metrics", "models", "ops", "optimizers", "passes", "profile", "random", "regularizers",
-    "runtime", "symbol", "tensor", "tidy", "time",
+    "CheckpointError", "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input",
+    "Layer", "LayerError", "LimitError", "Memory", "MissingDependencyError", "Model", "NonFiniteError", "OpError",
+    "ProviderError", "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError",
+    "Tensor", "TrainStep", "TrainingError", "UnsafeModelError", "UnsupportedOpError", "Variable", "activations",
+    "callbacks", "clear_session", "config", "constraints", "data", "device", "dispose", "dtype_policies", "function",
+    "initializers", "keep", "layers", "load_onnx", "losses", "memory", "metrics", "mixed_precision", "models", "ops",
+    "optimizers", "passes", "profile", "random", "regularizers", "runtime", "symbol", "tensor", "tidy", "time", "utils",
 ]
 __all__ += [*_autodiff, *ops.__all__]
