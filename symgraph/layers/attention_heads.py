@@ -15,7 +15,7 @@ from symgraph.ops.indexing import where
 from symgraph.ops.linalg import matmul
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.shape import expand_dims, reshape, shape, transpose
-from symgraph.ops.sizes import Size
+from symgraph.ops.sizes import dimension, product
 
 __all__ = ["attend"]
 
@@ -36,23 +36,21 @@ def attend(query: Operand, key: Operand, value: Operand, axes: Sequence[int], ma
     rank, count = query.ndim, len(axes)
     lead = (*(i for i in range(rank - 2) if i not in axes), rank - 2)
     n = len(lead)
-    q = multiply(_merge(transpose(query, (*lead, *axes, rank - 1)), n, count), 1 / math.sqrt(_size(query)))
+    q = multiply(_merge(transpose(query, (*lead, *axes, rank - 1)), n, count), 1 / math.sqrt(_size(query, -1)))
     k = _merge(transpose(key, (*lead, rank - 1, *axes)), n + 1, count)
     v = _merge(transpose(value, (*lead, *axes, rank - 1)), n, count)
-    groups = key.shape[-2]
-    is_grouped = groups != query.shape[-2]
-    scores = matmul(_regroup(q, n, groups) if is_grouped else q, k)
-    if is_grouped:
-        scores = _regroup(scores, n, query.shape[-2])
-    if count > 1:
-        scores = reshape(scores, (*shape(scores)[:n], *(shape(query)[i] for i in axes), *(shape(key)[i] for i in axes)))
+    heads, groups = _size(query, -2), _size(key, -2)
+    if heads != groups:
+        q = _regroup(q, n, groups)
+    scores = matmul(q, k)
+    if heads != groups or count > 1:
+        rows, columns = ([dimension(x, axis) for axis in axes] for x in (query, key))
+        scores = reshape(scores, (*shape(scores)[:n - 1], heads, *rows, *columns))
     weights = _masked_softmax(scores, mask, count, is_zeroed=is_zeroed)
     mixing = _merge(_merge(weights if drop is None else drop(weights), n, count), n + 1, count)
-    mixed = matmul(_regroup(mixing, n, groups) if is_grouped else mixing, v)
-    if is_grouped:
-        mixed = _regroup(mixed, n, query.shape[-2])
-    if count > 1:
-        mixed = reshape(mixed, (*shape(mixed)[:n], *(shape(query)[i] for i in axes), _size(value)))
+    mixed = matmul(mixing if heads == groups else _regroup(mixing, n, groups), v)
+    if heads != groups or count > 1:
+        mixed = reshape(mixed, (*shape(mixed)[:n - 1], heads, *rows, _size(value, -1)))
     order = (*lead, *axes, rank - 1)
     return transpose(mixed, [order.index(i) for i in range(rank)]), weights
 
@@ -79,27 +77,19 @@ def _merge(x: Operand, first: int, count: int) -> Operand:
     if count == 1:
         return x
     sizes = shape(x)
-    return reshape(x, (*sizes[:first], _product(sizes[first:first + count]), *sizes[first + count:]))
+    return reshape(x, (*sizes[:first], product(sizes[first:first + count]), *sizes[first + count:]))
 
 
-def _regroup(x: Operand, n: int, heads: Size) -> Operand:
-    """(..., heads, rows, columns), the heads the last of `n` axes, with as many heads as wanted: rows move over."""
+def _regroup(x: Operand, n: int, groups: int) -> Operand:
+    """(..., heads, rows, columns), the heads the last of `n` axes, the rows of neighbouring heads one under another.
+
+    So all queries that share keys are one matrix.
+    """
     sizes = shape(x)
-    rows = sizes[n]
-    if isinstance(rows, int) and isinstance(heads, int) and isinstance(sizes[n - 1], int):
-        rows = rows * sizes[n - 1] // heads
-    else:
-        rows = -1
-    return reshape(x, (*sizes[:n - 1], heads, rows, *sizes[n + 1:]))
+    return reshape(x, (*sizes[:n - 1], groups, product([_size(x, n - 1) // groups, sizes[n]]), *sizes[n + 1:]))
 
 
-def _product(sizes: Sequence[Size]) -> Size:
-    """The product where all are known, else -1: what is left."""
-    known = [size for size in sizes if isinstance(size, int)]
-    return math.prod(known) if len(known) == len(sizes) else -1
-
-
-def _size(x: Operand) -> int:
-    size = x.shape[-1]
+def _size(x: Operand, axis: int) -> int:
+    size = x.shape[axis]
     assert isinstance(size, int)
     return size

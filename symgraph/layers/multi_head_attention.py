@@ -190,7 +190,8 @@ class MultiHeadAttention(HeadsLayer):
 
     def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
         """Make the projections, knowing the shapes of the inputs."""
-        self._axes_of(len(query_shape))
+        if len(query_shape) > 2:
+            self._axes_of(len(query_shape))
         self.build_inner(
             query_shape, value_shape, value_shape if key_shape is None else key_shape, (self.num_heads,) * 2,
             (self.key_dim, self.value_dim), self._output_sizes or (self.known_size(query_shape, -1, "query"),))

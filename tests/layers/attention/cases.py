@@ -1,0 +1,61 @@
+"""Attention layers on masks of all kinds: the class, its arguments, the shapes of its inputs, and how it is called.
+
+`record.py` calls Keras so, `test_against_keras.py` symgraph. Arrays among the call's arguments are drawn by name.
+"""
+
+MHA = {"num_heads": 2, "key_dim": 3}
+GQA = {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}
+QKV = [(2, 4, 6), (2, 5, 6), (2, 5, 7)]
+
+CASES = {
+    "plain": ("MultiHeadAttention", MHA, QKV[:2], {}),
+    "key": ("MultiHeadAttention", {**MHA, "value_dim": 5}, QKV, {}),
+    "no_bias": ("MultiHeadAttention", {**MHA, "use_bias": False, "output_shape": (2, 3)}, QKV[:2], {}),
+    "gate": ("MultiHeadAttention", {**MHA, "use_gate": True}, QKV[:2], {}),
+    "causal": ("MultiHeadAttention", MHA, QKV[:2], {"use_causal_mask": True}),
+    "causal_long": ("MultiHeadAttention", MHA, [(2, 7, 6), (2, 3, 6)], {"use_causal_mask": True}),
+    "window": ("MultiHeadAttention", {**MHA, "sliding_window": 2}, QKV[:2], {}),
+    "window_causal": ("MultiHeadAttention", {**MHA, "sliding_window": 2}, [(2, 5, 6)] * 2, {"use_causal_mask": True}),
+    "window_empty_rows": ("MultiHeadAttention", {**MHA, "sliding_window": 2}, [(2, 8, 6), (2, 3, 6)],
+                          {"use_causal_mask": True}),
+    "mask": ("MultiHeadAttention", MHA, QKV[:2], {"attention_mask": "mask"}),
+    "mask_empty_rows": ("MultiHeadAttention", MHA, QKV[:2], {"attention_mask": "holes"}),
+    "mask_of_heads": ("MultiHeadAttention", MHA, QKV[:2], {"attention_mask": "head_mask"}),
+    "mask_shared": ("MultiHeadAttention", MHA, QKV[:2], {"attention_mask": "shared_mask"}),
+    "mask_of_numbers": ("MultiHeadAttention", MHA, QKV[:2], {"attention_mask": "number_mask"}),
+    "mask_and_causal": ("MultiHeadAttention", MHA, QKV[:2], {"attention_mask": "holes", "use_causal_mask": True}),
+    "scores": ("MultiHeadAttention", MHA, QKV[:2], {"return_attention_scores": True}),
+    "scores_mask": ("MultiHeadAttention", MHA, QKV[:2], {"return_attention_scores": True, "attention_mask": "mask"}),
+    "scores_empty_rows": ("MultiHeadAttention", MHA, QKV[:2],
+                          {"return_attention_scores": True, "attention_mask": "holes"}),
+    "scores_causal": ("MultiHeadAttention", MHA, QKV[:2],
+                      {"return_attention_scores": True, "use_causal_mask": True}),
+    "dropout_empty_rows": ("MultiHeadAttention", {**MHA, "dropout": 0.5}, QKV[:2], {"attention_mask": "holes"}),
+    "one_axis": ("MultiHeadAttention", {**MHA, "attention_axes": (2,)}, [(2, 2, 4, 6), (2, 2, 5, 6)],
+                 {"return_attention_scores": True}),
+    "two_axes": ("MultiHeadAttention", {**MHA, "attention_axes": (1, 2)}, [(2, 2, 4, 6), (2, 3, 5, 6)], {}),
+    "two_axes_scores": ("MultiHeadAttention", MHA, [(2, 2, 4, 6), (2, 3, 5, 6)], {"return_attention_scores": True}),
+    "two_axes_mask": ("MultiHeadAttention", MHA, [(2, 2, 4, 6), (2, 3, 5, 6)], {"attention_mask": "wide_mask"}),
+    "two_axes_behind": ("MultiHeadAttention", {**MHA, "attention_axes": (2, 3)}, [(2, 3, 2, 4, 6), (2, 3, 3, 5, 6)],
+                        {"return_attention_scores": True}),
+    "groups": ("GroupQueryAttention", GQA, QKV[:2], {}),
+    "one_group": ("GroupQueryAttention", {**GQA, "num_key_value_heads": 1, "use_bias": False}, QKV, {}),
+    "groups_causal": ("GroupQueryAttention", GQA, QKV[:2], {"use_causal_mask": True}),
+    "groups_mask": ("GroupQueryAttention", {**GQA, "use_gate": True}, QKV[:2], {"attention_mask": "holes"}),
+    "groups_window": ("GroupQueryAttention", {**GQA, "sliding_window": 3}, QKV[:2], {}),
+    "groups_scores": ("GroupQueryAttention", GQA, QKV[:2],
+                      {"return_attention_scores": True, "attention_mask": "holes"}),
+    "dot": ("Attention", {}, QKV[:2], {}),
+    "dot_scale": ("Attention", {"use_scale": True}, [(2, 4, 6), (2, 5, 7), (2, 5, 6)],
+                  {"return_attention_scores": True}),
+    "dot_causal": ("Attention", {}, QKV[:2], {"use_causal_mask": True}),
+    "dot_masks": ("Attention", {"dropout": 0.5}, QKV[:2], {"mask": ["query_mask", "value_mask"]}),
+    "dot_empty": ("Attention", {}, QKV[:2], {"mask": ["query_mask", "empty_mask"], "return_attention_scores": True}),
+    "dot_causal_masks": ("Attention", {}, QKV[:2], {"mask": [None, "value_mask"], "use_causal_mask": True}),
+    "concat": ("Attention", {"score_mode": "concat"}, QKV[:2], {"return_attention_scores": True}),
+    "concat_scale": ("Attention", {"score_mode": "concat", "use_scale": True}, QKV[:2],
+                     {"mask": ["query_mask", "value_mask"]}),
+    "sum": ("AdditiveAttention", {}, QKV[:2], {"return_attention_scores": True}),
+    "sum_no_scale": ("AdditiveAttention", {"use_scale": False}, QKV[:2], {"use_causal_mask": True}),
+    "sum_masks": ("AdditiveAttention", {}, QKV[:2], {"mask": ["query_mask", "value_mask"]}),
+}
