@@ -186,7 +186,8 @@ def column(name: str, value: Any, *, keep_dtype: bool = False) -> Column:
         return StoredColumn(name, value)
     array = dense(name, value)
     if array.ndim == 0:
-        raise ShapeError(f"{name} is a single number, {array}; samples lie along the first axis of an array")
+        raise ShapeError(f"{name} is a single number, {array}; samples lie along the first axis of an array "
+                         "(dataset.batch(32) makes batches of single samples)")
     dtype = native(array.dtype) if keep_dtype else delivered(array.dtype)
     is_plain = array.dtype == dtype and array.flags.aligned and array.flags.c_contiguous
     if not is_plain and array.nbytes <= CONVERT_AT_ONCE and not _is_mapped(array):

@@ -142,21 +142,25 @@ def _parsed(text: str, config: Mapping[str, Any]) -> Any:
         return text
     if dtype == "bool":
         return _truth(text)
+    if dtype is not None and is_integer(dtype):
+        return _whole(text, dtype)
     try:
         number = float(text)
     except ValueError:
         if dtype is None:
             return text
         raise ValueError(f"{text!r} is no {dtype}") from None
-    if dtype is None:
-        return number
-    if is_integer(dtype):
-        return np.dtype(dtype).type(int(text) if _is_whole(text) else int(number))
-    return np.dtype(dtype).type(number)
+    return number if dtype is None else np.dtype(dtype).type(number)
 
 
-def _is_whole(text: str) -> bool:
-    return text.lstrip("+-").isdigit()
+def _whole(text: str, dtype: str) -> Any:
+    try:
+        number = int(text) if text.lstrip("+-").isdigit() else float(text)
+        if number == int(number):
+            return np.dtype(dtype).type(int(number))
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{text!r} is no {dtype}")
 
 
 def _truth(text: str) -> bool:

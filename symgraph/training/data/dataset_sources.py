@@ -101,7 +101,7 @@ class DatasetSources:
 
 
 def _caster(signature: Any) -> Callable[[Any], Element]:
-    dtypes = [as_dtype(getattr(leaf, "dtype", leaf)) for leaf in flatten(signature)]
+    dtypes = [as_dtype(leaf if isinstance(leaf, type) else getattr(leaf, "dtype", leaf)) for leaf in flatten(signature)]
     outline = map_structure(lambda _: 0, signature)
 
     def convert(value: Any) -> Element:
