@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.errors import LayerError
-from symgraph.core.structure import flatten, pack
+from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import is_floating
 from symgraph.core.variable import Variable
@@ -31,7 +31,7 @@ def clone_model(model: Model, input_tensors: Any = None, clone_function: CloneFu
     `clone_function(layer)` makes a layer in place of `type(layer).from_config(layer.get_config())`; for models inside
     it is asked too, and with `recursive` for their layers instead. `call_function(layer, *args, **kwargs)` applies the
     new layers, in a model of inputs and outputs. Variables that ops use without a layer are copied, with their values.
-    What `compile` said is not carried over.
+    A compiled model gives a compiled one, with an optimizer and metrics of its own at their start.
 
     A model of a class with a `call` of its own is made by its `get_config` and `from_config`, which it must define.
 
@@ -48,7 +48,14 @@ def clone_model(model: Model, input_tensors: Any = None, clone_function: CloneFu
         raise LayerError(f"clone_model: expects a model, got {model!r}")
     if recursive and clone_function is None:
         raise LayerError("clone_model: recursive says what clone_function is asked for; give clone_function")
-    copy = _copier(clone_function, recursive=recursive)
+    twin = _clone(model, input_tensors, _copier(clone_function, recursive=recursive), clone_function, call_function)
+    if model.compiled:
+        twin.compile(**map_structure(_fresh, model._compile_arguments))
+    return twin
+
+
+def _clone(model: Model, input_tensors: Any, copy: CloneFunction, clone_function: CloneFunction | None,
+           call_function: CallFunction | None) -> Model:
     if isinstance(model, Sequential):
         if call_function is not None:
             raise LayerError("clone_model: call_function is for models of inputs and outputs, a Sequential calls its "
@@ -89,7 +96,7 @@ def _anew(layer: Layer) -> Layer:
     """A layer of an equal configuration. What a class does not read itself is given as it is, not by its name."""
     config = layer.get_config()
     if _reads_nothing(type(layer)):
-        config.update({name: _fresh(argument) for name, argument in layer._arguments.items()
+        config.update({name: map_structure(_fresh, argument) for name, argument in layer._arguments.items()
                        if name in config and _is_made_of_objects(argument) and config[name] == serialize(argument)})
     return type(layer).from_config(config)
 
@@ -106,8 +113,6 @@ def _fresh(argument: Any) -> Any:
     """An argument for another layer: layers and objects anew, functions as they are."""
     if isinstance(argument, Layer):
         return _anew(argument)
-    if isinstance(argument, list | tuple):
-        return type(argument)(_fresh(each) for each in argument)
     if hasattr(argument, "get_config") and hasattr(type(argument), "from_config"):
         return type(argument).from_config(argument.get_config())
     return argument

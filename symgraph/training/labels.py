@@ -21,8 +21,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Class numbers as rows of 0 and 1: `y[..., k] = (x[...] == k)`.
 
     `x` are whole numbers from 0 on, of any shape; a last axis of size 1 is taken away. `num_classes` is one more than
-    the largest unless given. Arrays, lists and numbers give a float64 array, as in Keras; tensors and symbols give
-    float32.
+    the largest unless given. The rows are float32, which models train on (Keras 3 gives float64 for arrays).
 
     Errors: `TrainingError` for labels that are no whole numbers, negative or not below `num_classes`; where they are
     known only when a graph runs, such rows are 0. A symbol needs `num_classes`.
@@ -30,7 +29,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     >>> to_categorical([0, 2, 1])
     array([[1., 0., 0.],
            [0., 0., 1.],
-           [0., 1., 0.]])
+           [0., 1., 0.]], dtype=float32)
     """
     if num_classes is not None and (isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer)
                                     or num_classes < 1):
@@ -47,7 +46,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
         wrong = labels[(labels < 0) | (labels >= count)].flat[0]
         range_text = f"0 to {count - 1}" if num_classes is not None else "0 on"
         raise TrainingError(f"to_categorical: labels must be whole numbers from {range_text}, got {wrong}")
-    rows = (labels[..., None] == np.arange(count)).astype(np.float32 if isinstance(x, Operand) else np.float64)
+    rows = (labels[..., None] == np.arange(count)).astype(np.float32)
     return Tensor(rows) if isinstance(x, Operand) else rows
 
 

@@ -290,3 +290,20 @@ def test_arrays_among_the_arguments_are_kept():
     model = sg.Model(x, layers.Masking(mask_value=np.float32([1, 2]))(x))
 
     assert clone_model(model).layers[1].mask_value.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["sequential", "functional"])
+def test_a_compiled_model_gives_a_compiled_one_at_its_start(name):
+    model = MODELS[name]()
+    metric = sg.metrics.MeanAbsoluteError(name="distance")
+    model.compile(sg.optimizers.Adam(0.5), sg.losses.Huber(2.0), metrics=[metric, "mse"])
+    x, y = np.ones((8, 4), np.float32), np.zeros((8, 2), np.float32)
+    model.fit(x, y, epochs=2, verbose=0)
+
+    twin = clone_model(model)
+
+    assert twin.compiled and twin.optimizer is not model.optimizer and twin.loss.delta == 2.0
+    assert float(twin.optimizer.learning_rate) == 0.5 and int(twin.optimizer.iterations) == 0
+    history = twin.fit(x, y, epochs=3, verbose=0).history
+    assert set(history) == {"loss", "distance", "mse"} and int(twin.optimizer.iterations) == 3
+    assert int(model.optimizer.iterations) == 2

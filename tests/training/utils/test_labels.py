@@ -1,4 +1,4 @@
-"""to_categorical, normalize and set_random_seed, with results of Keras 3.15."""
+"""to_categorical, normalize and set_random_seed, with numbers of Keras 3.15."""
 
 import random
 
@@ -22,7 +22,7 @@ from symgraph.utils import normalize, set_random_seed, to_categorical
 def test_class_numbers_become_rows(labels, num_classes, rows):
     found = to_categorical(labels, num_classes)
 
-    assert isinstance(found, np.ndarray) and found.dtype == np.float64
+    assert isinstance(found, np.ndarray) and found.dtype == np.float32
     assert found.tolist() == rows
 
 
