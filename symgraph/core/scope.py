@@ -24,10 +24,14 @@ _AUTOCAST: ContextVar[str | None] = ContextVar("autocast", default=None)
 class Trace:
     """What a traced function does besides returning.
 
-    It assigns variables their new values (`updates`), and layers called in it add to the loss (`losses`).
+    It assigns variables their new values (`updates`), and layers called in it add to the loss (`losses`). In a
+    definition, and what is traced inside of one, a layer is applied to symbols of a model: a part of a graph that is
+    not done yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_definition: bool = False) -> None:
+        around = _TRACE.get()
+        self.is_definition = is_definition or (around is not None and around.is_definition)
         self.updates: dict[Variable, Operand] = {}
         self.losses: list[tuple[Any, Operand]] = []
 

@@ -19,6 +19,7 @@ from symgraph.core.errors import LayerError, ShapeError, nearest
 from symgraph.core.memory import dispose
 from symgraph.core.registry import get_registered_name
 from symgraph.core.scope import (
+    Trace,
     autocast_dtype,
     autocasting,
     current_layer,
@@ -38,7 +39,7 @@ from symgraph.layers import constraints, initializers, regularizers
 from symgraph.layers import dtype_policy as dtype_policies
 from symgraph.layers.added_losses import add_loss, added_losses, forget_losses, penalize_activity
 from symgraph.layers.input_spec import check_inputs
-from symgraph.layers.masking import adopt_mask, hand_on, symbols_among, take_masks
+from symgraph.layers.masking import adopt_mask, carry, hand_on, symbols_among, take_masks
 from symgraph.ops.casting import cast
 
 _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
@@ -159,7 +160,7 @@ class Layer:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Apply the layer to symbols or to values."""
         given = self._as_operands(args, kwargs)
-        args, kwargs = map_structure(self._convert_leaf, given)
+        args, kwargs = (map_structure(self._convert_leaf, each) for each in given)
         operands = [x for x in flatten((args, kwargs)) if isinstance(x, Operand)]
         is_definition = current_trace() is None and any(isinstance(x, SymbolicTensor) for x in operands)
         if not current_layer():
@@ -168,10 +169,11 @@ class Layer:
         with layer_scope(self.name):
             self._ensure_built(args, kwargs)
             call_kwargs, training = self._with_training(kwargs)
-            masks, first, previous = take_masks(_call_parameters(type(self)), args, call_kwargs)
+            masks, first, previous = take_masks(self, _call_parameters(type(self)), args, call_kwargs)
             token = _TRAINING.set(training)
             try:
-                with autocasting(self._autocast_dtype()), tracing() if is_definition else nullcontext():
+                with autocasting(self._autocast_dtype()), (
+                        tracing(Trace(is_definition=True)) if is_definition else nullcontext()):
                     outputs = self._own_outputs(self.call(*args, **{**call_kwargs, **masks}), youngest)
                     outputs = hand_on(self, operands, first, outputs, previous)
             finally:
@@ -179,27 +181,27 @@ class Layer:
             if self.activity_regularizer is not None and not is_definition:
                 penalize_activity(self, outputs)
             if is_definition:
-                self.record_call(*given, outputs, symbols_among(masks))
+                self.record_call(given[0], given[1], outputs, symbols_among(masks))
         return outputs
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Apply the layer to symbols or to values; the same as calling it."""
         return self(*args, **kwargs)
 
-    def _as_operands(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _as_operands(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with arrays as tensors."""
         if args and isinstance(args[0], list | tuple) and _is_plain_data(args[0]):
             args = (Tensor(as_array(args[0])), *args[1:])
-        return map_structure(lambda x: Tensor(as_array(x)) if isinstance(x, np.ndarray | np.generic) else x,
-                             (args, kwargs))
+        arguments: tuple[tuple[Any, ...], dict[str, Any]] = map_structure(
+            lambda x: Tensor(as_array(x)) if isinstance(x, np.ndarray | np.generic) else x, (args, kwargs))
+        return arguments
 
     def _convert_leaf(self, x: Any) -> Any:
         """Floating-point operands in the dtype in which the layer computes."""
         dtype = self.compute_dtype
         if self.autocast and isinstance(x, Operand) and isinstance(x.type, TensorType) and (
                 x.type.dtype != dtype and is_floating(x.type.dtype) and is_floating(dtype)):
-            mask, x = x.mask, cast(x, dtype)
-            x.mask = mask
+            return carry(cast(x, dtype), x.mask)
         return x
 
     def _autocast_dtype(self) -> str | None:
@@ -240,8 +242,7 @@ class Layer:
         for i, x in enumerate(flatten(outputs)):
             if isinstance(x, SymbolicTensor):
                 if x.node is None or x.node.serial <= youngest or any(x is n for n in named):
-                    x, mask = apply_op("Identity", x), x.mask if any(x is n for n in named) else None
-                    x.mask = mask
+                    x = carry(apply_op("Identity", x), x.mask if any(x is n for n in named) else None)
                 x.hint = path if i == 0 else f"{path}:{i}"
             elif isinstance(x, Variable):
                 x = apply_op("Identity", x)

@@ -57,7 +57,7 @@ class SeedGenerator:
         trace = current_trace()
         if trace is None and not is_symbolic:
             return Tensor(self._advance()), 0
-        if trace is not None:
+        if trace is not None and not trace.is_definition:
             self.advance()
             return self.state, next(self._numbers(trace))
         self._symbolic_draws += 1

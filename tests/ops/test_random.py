@@ -408,3 +408,24 @@ def test_arguments_that_do_not_fit_are_told_at_once(case):
 
     with pytest.raises(sg.SymgraphError, match=message):
         call()
+
+
+def test_a_layer_applied_twice_in_a_model_draws_differently_each_time():
+    x = sg.Input((1000,))
+    drop = sg.layers.Dropout(0.5)
+    graph = sg.Graph([x], [drop(x, training=True) - drop(x, training=True)])
+
+    (difference,) = sg.runtime.evaluate(graph, np.ones((1, 1000), np.float32))
+
+    assert 0.4 < np.mean(difference.numpy() != 0) < 0.6
+
+
+def test_dropouts_in_the_branches_of_two_layers_differ():
+    drop = sg.layers.Dropout(0.5)
+    branch = sg.layers.Lambda(lambda x: sg.cond(sg.sum(x) > 0, lambda: drop(x, training=True), lambda: x))
+    x = sg.Input((1000,))
+    graph = sg.Graph([x], [branch(x) - branch(x)])
+
+    (difference,) = sg.runtime.evaluate(graph, np.ones((1, 1000), np.float32))
+
+    assert 0.4 < np.mean(difference.numpy() != 0) < 0.6
