@@ -31,7 +31,7 @@ def philox(counter: Words, key: Words) -> Words:
     k0, k1 = key
     for number in range(ROUNDS):
         if number:
-            k0, k1 = (apply_op("Add", k, np.uint32(w)) for k, w in zip((k0, k1), WEYL, strict=True))
+            k0, k1 = (_sum(k, w) for k, w in zip((k0, k1), WEYL, strict=True))
         high0, low0 = _wide_product(c0, MULTIPLIERS[0])
         high1, low1 = _wide_product(c2, MULTIPLIERS[1])
         c0, c2 = _xor(high1, _xor(c1, k0)), _xor(high0, _xor(c3, k1))
@@ -40,8 +40,16 @@ def philox(counter: Words, key: Words) -> Words:
 
 
 def _wide_product(x: Operand, factor: int) -> tuple[Operand, Operand]:
-    product = apply_op("Mul", apply_op("Cast", x, to=ELEM_TYPES["uint64"]), np.uint64(factor))
-    return _split_words(product)[::-1]
+    """The high and the low half of a product; int64 has its bits, and a kernel in every ONNX Runtime."""
+    product = apply_op("Mul", apply_op("Cast", x, to=ELEM_TYPES["int64"]), np.int64(factor))
+    return counter_words(product)[::-1]
+
+
+def _sum(x: Operand, term: int) -> Operand:
+    """`x + term` modulo 2^32, which old ONNX Runtimes can only add as int64."""
+    total = apply_op("Add", apply_op("Cast", x, to=ELEM_TYPES["int64"]), np.int64(term))
+    result: Operand = apply_op("Cast", total, to=ELEM_TYPES["uint32"])
+    return result
 
 
 def _split_words(x: Operand) -> tuple[Operand, Operand]:
@@ -66,9 +74,7 @@ def random_bits(state: Operand, stream: Operand, count: Operand | int, turn: Ope
     `state` is int64 `[seed, step]`, `stream` tells the draws of one step apart. Block i of four numbers is
     `philox((i, stream, step), seed)`. Each `turn` from 0 on takes the blocks that follow those of the one before.
     """
-    low, high = counter_words(state)
-    seed = _item(low, 0), _item(high, 0)
-    step = _item(low, 1), _item(high, 1)
+    seed, step = zip(*(apply_op("Split", words, ints(1, 1), outputs=2) for words in counter_words(state)), strict=True)
     blocks = (count + 3) // 4 if isinstance(count, int) else apply_op("Div", apply_op("Add", count, 3), 4)
     index = apply_op("Range", np.int64(0), _scalar(blocks), np.int64(1))
     if not (isinstance(turn, int) and turn == 0):
@@ -78,11 +84,6 @@ def random_bits(state: Operand, stream: Operand, count: Operand | int, turn: Ope
     end = ints(count) if isinstance(count, int) else apply_op("Reshape", count, [1])
     bits: Operand = apply_op("Slice", apply_op("Concat", *words, axis=0), ints(0), end, ints(0))
     return bits
-
-
-def _item(words: Operand, index: int) -> Operand:
-    result: Operand = apply_op("Gather", words, np.int64(index))
-    return result
 
 
 def _scalar(x: Operand | int) -> Operand | np.int64:
