@@ -118,7 +118,7 @@ def rows(element: Element) -> list[Element]:
     lengths = {len(leaf) if np.ndim(leaf) else None for leaf in leaves}
     if len(lengths) != 1 or None in lengths:
         raise ShapeError(f"unbatch needs arrays with one number of rows, got {shown(element)}")
-    (count,) = lengths
+    count = len(leaves[0])
     return [pack(element, [leaf[i] for leaf in leaves]) for i in range(count)]
 
 
@@ -141,17 +141,15 @@ def shown(element: Element) -> str:
     return str(map_structure(str, types_of(element))).replace("'", "")
 
 
-def number_of(value: Any, who: str, least: int, *, none: bool = False) -> int | None:
+def number_of(value: Any, who: str, least: int) -> int:
     """A whole number that a user gave.
 
     Errors: `TrainingError`.
     """
-    if value is None and none:
-        return None
-    if isinstance(value, Operand):
-        value = value.numpy()  # type: ignore[attr-defined]
+    if isinstance(value, Tensor):
+        value = value.numpy()
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise TrainingError(f"{who} is a whole number of at least {least}{' or None' if none else ''}, got {value!r}")
+        raise TrainingError(f"{who} is a whole number of at least {least}, got {value!r}")
     return int(value)

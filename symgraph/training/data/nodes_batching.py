@@ -11,7 +11,7 @@ import numpy as np
 
 from symgraph.core.errors import ShapeError
 from symgraph.core.structure import flatten, map_structure, pack
-from symgraph.core.types import TensorType
+from symgraph.core.types import Shape, TensorType
 from symgraph.training.data.columns import Array
 from symgraph.training.data.elements import Element, join, rows, stack, stack_leaves
 from symgraph.training.data.nodes import UNKNOWN, Items, Node, Path
@@ -50,8 +50,14 @@ class Batched(Node):
 
     def spec(self) -> Any:
         size = self.size if self.drops else None
-        return map_structure(
-            lambda t: TensorType(t.dtype, (size, *t.shape)) if isinstance(t, TensorType) else t, self.source.spec())
+        return map_structure(lambda t: _with_shape(t, lambda shape: (size, *shape)), self.source.spec())
+
+
+def _with_shape(known: Any, change: Callable[[Shape], Shape]) -> Any:
+    """The type with another shape; what is no type stays."""
+    if not isinstance(known, TensorType) or known.shape is None:
+        return known
+    return TensorType(known.dtype, change(known.shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +133,8 @@ def _padded(leaves: list[Any], number: int, shape: Any, value: Any) -> Array:
     filling = value if value is not None else "" if leaves[0].dtype.kind == "O" else 0
     out = np.full((len(leaves), *sizes), filling, leaves[0].dtype)
     for i, leaf in enumerate(leaves):
-        out[(i, *map(slice, leaf.shape))] = leaf
+        place: tuple[Any, ...] = (i, *map(slice, leaf.shape))
+        out[place] = leaf
     return out
 
 
@@ -153,8 +160,7 @@ class Unbatched(Node):
         return source.count() if source.count() <= 0 else UNKNOWN
 
     def spec(self) -> Any:
-        return map_structure(
-            lambda t: TensorType(t.dtype, t.shape[1:]) if isinstance(t, TensorType) else t, self.source.spec())
+        return map_structure(lambda t: _with_shape(t, lambda shape: shape[1:]), self.source.spec())
 
 
 @dataclass(frozen=True, eq=False)
