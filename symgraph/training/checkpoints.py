@@ -142,9 +142,9 @@ def _write_array(archive: zipfile.ZipFile, member: str, array: Array) -> str:
 def _clear_leftovers(path: Path) -> None:
     """Remove temporary files of writers that ended before they were done; those of living ones are locked."""
     pattern = re.compile(rf"\.{re.escape(path.name[:100])}\.[0-9a-f]{{12}}\.tmp")
-    for entry in os.scandir(path.parent) if path.parent.is_dir() else ():
-        if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-            _remove_unless_in_use(Path(entry.path))
+    for name in os.listdir(path.parent) if path.parent.is_dir() else ():
+        if pattern.fullmatch(name) and not (path.parent / name).is_symlink():
+            _remove_unless_in_use(path.parent / name)
 
 
 if sys.platform == "win32":
