@@ -14,11 +14,12 @@ from symgraph.core.value import Tensor, as_array
 from symgraph.layers import constraints, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
+from symgraph.layers.masking import carry
 from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import add
 from symgraph.ops.casting import cast
 from symgraph.ops.comparison import not_equal
-from symgraph.ops.indexing import where
+from symgraph.ops.indexing import choose
 from symgraph.ops.linalg import matmul
 from symgraph.ops.reductions import any as any_of
 from symgraph.ops.shape import squeeze
@@ -147,9 +148,7 @@ class Masking(CheckedLayer):
 
     def call(self, inputs: Operand) -> Operand:
         is_there = any_of(not_equal(inputs, self._value(inputs)), axis=-1, keepdims=True)
-        y = where(is_there, inputs, 0)
-        y.mask = squeeze(is_there, axis=-1)
-        return y
+        return carry(choose(is_there, inputs, 0), squeeze(is_there, axis=-1))
 
     def compute_mask(self, inputs: Operand, previous_mask: Any = None) -> Operand:
         """Whether any number of a step is not `mask_value`."""

@@ -16,7 +16,7 @@ from symgraph.ops.arithmetic import add, maximum, minimum, multiply, subtract
 from symgraph.ops.casting import cast
 from symgraph.ops.comparison import greater, less
 from symgraph.ops.creation import zeros
-from symgraph.ops.indexing import where
+from symgraph.ops.indexing import choose
 from symgraph.ops.shape import expand_dims, reshape, swapaxes
 from symgraph.ops.sizes import Size, dimension, ints, minus, plus
 
@@ -53,7 +53,7 @@ class CountedSteps:
         batch = dimension(self.mask, 0)
         flat = reshape(ys, (-1, ys.shape[-1]))
         picked = apply("Gather", flat, add(multiply(places, batch), expand_dims(_upto(batch), -1)), axis=0)
-        return where(expand_dims(has_one, -1), picked, 0)
+        return choose(expand_dims(has_one, -1), picked, 0)
 
 
 def count_steps(x: Operand, mask: Operand) -> CountedSteps:
@@ -62,14 +62,14 @@ def count_steps(x: Operand, mask: Operand) -> CountedSteps:
     ones = cast(mask, "int64")
     numbers = apply("CumSum", ones, np.int64(1))
     lengths = apply("ReduceSum", ones, ints(1), keepdims=0)
-    places = where(mask, subtract(numbers, 1), steps)  # those that do not count all go to one place more
+    places = choose(mask, subtract(numbers, 1), steps)  # those that do not count all go to one place more
     times = add(multiply(ones, 0), _upto(steps))
     order = apply("ScatterElements", zeros((batch, plus(steps, 1)), "int64"), places, times, axis=1)
     order = apply("Slice", order, ints(0), ints(-1), ints(1))
     order = add(swapaxes(order, 0, 1), multiply(_upto(batch), steps))
     rows = apply("Gather", reshape(x, (-1, x.shape[-1])), order, axis=0)
     inside = less(expand_dims(_upto(steps), -1), lengths)
-    rows = where(expand_dims(inside, -1), rows, 0)  # a step left out may hold anything, NaN too
+    rows = choose(expand_dims(inside, -1), rows, 0)  # a step left out may hold anything, NaN too
     return CountedSteps(rows, cast(lengths, "int32"), mask, numbers)
 
 

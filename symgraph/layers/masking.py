@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from symgraph.core.types import TensorType, format_dims
 from symgraph.core.value import Tensor, as_array
 from symgraph.ops.applying import apply
 from symgraph.ops.casting import cast
+from symgraph.ops.shape import squeeze
 
 if TYPE_CHECKING:
     from symgraph.layers.layer import Layer
@@ -53,17 +55,29 @@ def with_mask(x: Operand, mask: Operand | None) -> Operand:
             recorder.alias(x, y)  # type: ignore[arg-type]
     else:
         y = apply("Identity", x)
-    y.mask = mask
-    return y
+    return carry(y, mask)
 
 
-def take_masks(parameters: Iterable[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+def carry(x: Operand, mask: Operand | None) -> Operand:
+    """`x`, which was just made, so that nobody has seen it without: from now on it carries `mask`."""
+    assert isinstance(x, SymbolicTensor | Tensor)
+    x.mask = mask
+    return x
+
+
+def take_masks(layer: Layer, parameters: Mapping[str, Parameter], args: tuple[Any, ...], kwargs: Mapping[str, Any],
+               ) -> tuple[Any, Any, Any]:
     """What `call` is given besides what was said: masks of the inputs; then the first input, and its mask.
 
     `parameters` are those of `call`. Of one argument with tensors the mask is `mask`; of several, each has its own
     `NAME_mask`. Only arguments that `call` has and that were not given are filled, as in Keras.
+
+    Errors: `LayerError` where `mask` is given and `call` has no such argument.
     """
     names = list(parameters)[1:]
+    takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+    if "mask" in kwargs and "mask" not in names and not takes_any:
+        raise layer.error(f"takes no mask; its call has the arguments {', '.join(names)}")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     first = args[0] if args else given.get(names[0]) if names else None
     taken: dict[str, Any] = {}
@@ -102,15 +116,8 @@ def hand_on(layer: Layer, inputs: Iterable[Any], first: Any, outputs: Any, previ
                   "and later layers count every step; a layer of your own hands it on with supports_masking = True")
     if all(mask_of(x) is mask for x, mask in zip(leaves, masks, strict=True)):
         return outputs
-    return pack(outputs, [_carrying(x, mask) for x, mask in zip(leaves, masks, strict=True)])
-
-
-def _carrying(x: Any, mask: Operand | None) -> Any:
-    """An output with its mask. A symbol is one that this call has made, so that nobody has seen it without."""
-    if isinstance(x, SymbolicTensor):
-        x.mask = mask
-        return x
-    return with_mask(x, mask) if isinstance(x, Operand) else x
+    return pack(outputs, [carry(x, mask) if isinstance(x, SymbolicTensor) else with_mask(x, mask) if isinstance(
+        x, Operand) else x for x, mask in zip(leaves, masks, strict=True)])
 
 
 def _as_mask(layer: Layer, mask: Any) -> Operand | None:
@@ -146,14 +153,14 @@ def as_step_mask(
     expected = f"mask must be ({format_dims(sizes)}{'' if is_whole else ', ...'}), as the input is {x.type}"
     if not isinstance(mask, Operand):
         raise layer.error(f"{expected}; got {mask!r}")
-    mask = _as_bool(layer, mask, f"{expected}, and")
-    while is_whole and mask.ndim > len(sizes) and mask.shape[-1] == 1:
-        mask = mask[..., 0]
+    given = _as_bool(layer, mask, f"{expected}, and")
+    while is_whole and given.ndim > len(sizes) and given.shape[-1] == 1:
+        given = squeeze(given, axis=-1)
     differs = any(isinstance(a, int) and isinstance(b, int) and a != b
-                  for a, b in zip(mask.shape, sizes, strict=False))
-    if differs or mask.ndim < len(sizes) or (is_whole and mask.ndim > len(sizes)):
-        raise layer.error(f"{expected}; got {mask.type}")
-    return mask
+                  for a, b in zip(given.shape, sizes, strict=False))
+    if differs or given.ndim < len(sizes) or (is_whole and given.ndim > len(sizes)):
+        raise layer.error(f"{expected}; got {given.type}")
+    return given
 
 
 def warn_user(message: str) -> None:
@@ -177,5 +184,5 @@ def symbols_among(masks: Any) -> tuple[SymbolicTensor, ...]:
     return tuple(x for x in flatten(masks) if isinstance(x, SymbolicTensor))
 
 
-__all__ = ["adopt_mask", "as_step_mask", "hand_on", "mask_of", "masks_of", "symbols_among", "take_masks", "warn_user",
-           "with_mask"]
+__all__ = ["adopt_mask", "as_step_mask", "carry", "hand_on", "mask_of", "masks_of", "symbols_among", "take_masks",
+           "warn_user", "with_mask"]

@@ -12,7 +12,7 @@ from symgraph.layers.checked import CheckedLayer
 from symgraph.ops import arithmetic, joining
 from symgraph.ops.comparison import logical_or
 from symgraph.ops.creation import ones_like, zeros_like
-from symgraph.ops.indexing import where
+from symgraph.ops.indexing import choose
 from symgraph.ops.linalg import matmul
 from symgraph.ops.normalization import normalize
 from symgraph.ops.reductions import any as any_of
@@ -151,8 +151,8 @@ class Multiply(Elementwise):
     def call(self, inputs: Inputs, mask: Any = None) -> Operand:
         pairs = self.with_masks(inputs, mask)
         known = [m for _, m in pairs if m is not None]
-        y = reduce(arithmetic.multiply, [x if m is None else where(m, x, 1) for x, m in pairs])
-        return where(reduce(logical_or, known), y, 0) if len(known) == len(pairs) else y
+        y = reduce(arithmetic.multiply, [x if m is None else choose(m, x, 1) for x, m in pairs])
+        return choose(reduce(logical_or, known), y, 0) if len(known) == len(pairs) else y
 
 
 class Average(Elementwise):
@@ -172,9 +172,9 @@ class Extreme(Elementwise):
         (y, known), *rest = self.with_masks(inputs, mask)
         for x, m in rest:
             if m is not None:
-                x = where(m, x, y)
+                x = choose(m, x, y)
             if known is not None:
-                y = where(known, y, x)
+                y = choose(known, y, x)
             known = None if known is None or m is None else logical_or(known, m)
             y = self.combined(y, x)
         return y

@@ -70,19 +70,18 @@ class Network:
         for unit in self.units:
             if isinstance(unit, Node):
                 operands = tuple(mapped(x) for x in unit.operands)
-                old, new = list(unit.outputs), list(apply_node(unit, operands))
+                mapping.update((x, y) for x, y in zip(unit.outputs, apply_node(unit, operands), strict=True)
+                               if x is not None)
             else:
                 kwargs = map_structure(mapped, dict(unit.kwargs))
                 if kwargs.get("training") is None:
                     kwargs["training"] = training
                 apply = unit.layer if call is None else partial(call, unit.layer)
                 result = apply(*map_structure(mapped, unit.args), **kwargs)
-                old, new = flatten(unit.outputs), flatten(result)
-            for x, y in zip(old, new, strict=True):
-                if x is not None:
+                for x, y in zip(flatten(unit.outputs), flatten(result), strict=True):
                     mapping[x] = y
-                if isinstance(unit, LayerCall) and mask_of(y) is not None and x.mask is not None:
-                    mapping.setdefault(x.mask, y.mask)
+                    if mask_of(x) is not None and mask_of(y) is not None:
+                        mapping.setdefault(x.mask, y.mask)
         return map_structure(masked, outputs)
 
 

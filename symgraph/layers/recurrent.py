@@ -12,7 +12,7 @@ from symgraph.layers.rnn import RNN
 from symgraph.ops.applying import apply_many
 from symgraph.ops.arithmetic import multiply
 from symgraph.ops.creation import zeros
-from symgraph.ops.indexing import where
+from symgraph.ops.indexing import choose
 from symgraph.ops.joining import concat, split
 from symgraph.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
@@ -62,9 +62,9 @@ class OperatorRNN(RNN):
         y, states = squeeze(y, axis=1), [squeeze(h, axis=0) for h in lasts]
         if counted is None:
             return (self._ordered(swapaxes(y, 0, 1)) if self.return_sequences else None), states[0], states
-        last = where(counted.has_steps, states[0], 0)
+        last = choose(counted.has_steps, states[0], 0)
         if initial is not None:
-            states = [where(counted.has_steps, a, b) for a, b in zip(states, initial, strict=True)]
+            states = [choose(counted.has_steps, a, b) for a, b in zip(states, initial, strict=True)]
         ys = counted.spread(y, is_reversed=self.go_backwards, is_held=not self.zero_output_for_mask)
         return self._ordered(ys), self._last(last, counted.mask), states
 

@@ -14,7 +14,7 @@ from symgraph.layers.lookup import deserialize
 from symgraph.layers.masking import as_step_mask, warn_user
 from symgraph.layers.recurrent_cells import RecurrentCell
 from symgraph.ops.creation import zeros
-from symgraph.ops.indexing import where
+from symgraph.ops.indexing import choose
 from symgraph.ops.loops import scan
 from symgraph.ops.rearranging import flip
 from symgraph.ops.shape import expand_dims, swapaxes
@@ -199,7 +199,7 @@ class RNN(CheckedLayer):
 
     def _masked(self, rows: Operand, start: list[Operand], mask: Operand, training: bool) -> tuple[Any, Any, list[Any]]:
         mask_rows = swapaxes(mask, 0, 1)
-        kept_rows = where(expand_dims(mask_rows, tuple(range(2, rows.ndim))), rows, 0)  # others may hold anything
+        kept_rows = choose(expand_dims(mask_rows, tuple(range(2, rows.ndim))), rows, 0)  # others may hold anything
         first, _ = self.cell(kept_rows[0], list(start), training=training)
         nothing = zeros((dimension(rows, 1), *(dimension(first, i) for i in range(1, first.ndim))), first.dtype)
 
@@ -227,4 +227,4 @@ class RNN(CheckedLayer):
 
 def _where(is_there: Operand, y: Operand, otherwise: Any) -> Operand:
     """`where` for a condition `(batch,)` on whole examples."""
-    return where(expand_dims(is_there, tuple(range(1, y.ndim))), y, otherwise)
+    return choose(expand_dims(is_there, tuple(range(1, y.ndim))), y, otherwise)

@@ -19,7 +19,7 @@ from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers.input_layer import Input
 from symgraph.layers.layer import Layer
-from symgraph.layers.masking import with_mask
+from symgraph.layers.masking import carry, with_mask
 from symgraph.layers.network import Network
 from symgraph.ops.casting import cast
 from symgraph.runtime.exporter import save
@@ -216,9 +216,7 @@ class Model(Trainer):
         if not isinstance(given.type, TensorType) or given.dtype == wanted.dtype or not (
                 is_floating(given.dtype) and is_floating(wanted.dtype)):
             return given
-        x = cast(given, wanted.dtype)
-        x.mask = given.mask
-        return x
+        return carry(cast(given, wanted.dtype), given.mask)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
                 callbacks: Any = None) -> Any:

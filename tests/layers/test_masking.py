@@ -534,6 +534,7 @@ def test_with_initial_state_the_own_mask_of_the_sequences_is_not_used_and_said_s
      r"must be \(2, 4, \.\.\.\).*got bool\[2\]"),
     (lambda x: layers.GlobalAveragePooling1D(name="mine")(x, mask=np.ones((2, 5), bool)), r"got bool\[2, 5\]"),
     (lambda x: layers.BatchNormalization(name="mine")(x, mask=np.ones((2, 4, 2), bool)), r"got bool\[2, 4, 2\]"),
+    (lambda x: layers.Dense(2, name="mine")(x, mask=np.ones((2, 4), bool)), "takes no mask; .* arguments inputs"),
     (lambda x: layers.Softmax(name="mine")(x, mask=np.ones((2, 4), bool)), "must broadcast against the input"),
     (lambda x: layers.Concatenate(name="mine").compute_mask([x, x], [None]), "for each of the 2 inputs"),
     (lambda x: layers.Add(name="mine").compute_mask([x, x], sg.ones((2, 4), "bool")), "must be a list"),
