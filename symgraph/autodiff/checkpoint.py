@@ -23,14 +23,14 @@ from symgraph.core.variable import Variable
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import cast_to
 from symgraph.ops.sizes import ints
-from symgraph.ops.subgraph import captured_symbols, close, trace_function
+from symgraph.ops.subgraph import captured_symbols, close, refill, trace_function
 
 
 def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that keeps only its arguments for the gradient, and runs again when that is computed.
 
-    It takes and returns tensors, or lists and dicts of them; other arguments are constants. It is traced once for
-    each kind of argument, so it must not look at values. Chen et al. 2016.
+    It takes and returns tensors, with the masks they carry, or lists and dicts of them; other arguments are constants.
+    It is traced once for each kind of argument, so it must not look at values. Chen et al. 2016.
 
     >>> import symgraph as sg
     >>> block = sg.checkpoint(lambda x: sg.tanh(sg.exp(x)))
@@ -39,27 +39,48 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     traces: dict[object, tuple[Graph, Any]] = {}
 
+    def masked(*args: Any) -> Any:
+        result = function(*args)
+        return result, [_mask_of(x) for x in flatten(result)]
+
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         leaves = [Tensor(as_array(x)) if isinstance(x, np.ndarray | np.generic) else x for x in flatten(args)]
         operands = [x for x in leaves if isinstance(x, Operand)]
+        masks = {i: x.mask for i, x in enumerate(operands) if x.mask is not None}
         kinds = tuple(x.type if isinstance(x, Operand) else (type(x), x) for x in leaves)
-        key = kinds, repr(pack(args, [0] * len(leaves)))
+        key = kinds, repr(pack(args, [0] * len(leaves))), tuple((i, mask.type) for i, mask in masks.items())
+        operands += masks.values()
         if key not in traces:
             symbols = [placeholder(x.type, f"x{i}") for i, x in enumerate(operands)]
+            for i, mask in zip(masks, symbols[len(symbols) - len(masks):], strict=True):
+                symbols[i].mask = mask
             given = iter(symbols)
             arguments = pack(args, [next(given) if isinstance(x, Operand) else x for x in leaves])
-            traced = trace_function(function, symbols, arguments, "checkpoint")
+            traced = trace_function(masked, symbols, arguments, "checkpoint")
             captured = captured_symbols(traced)
             body = close(traced, captured, "Checkpoint")
             graph = Graph((*body.inputs, *body.captures), body.outputs, name="Checkpoint")
             if captured:  # of the graph around this very call, so not for the next one
-                return pack(traced.result, _apply(graph, [*operands, *captured]))
+                return _results(traced.result, _apply(graph, [*operands, *captured]))
             traces[key] = graph, traced.result
         graph, result = traces[key]
-        return pack(result, _apply(graph, operands))
+        return _results(result, _apply(graph, operands))
 
     return call
+
+
+def _mask_of(x: Any) -> Operand | None:
+    return x.mask if isinstance(x, Operand) else None
+
+
+def _results(traced: Any, outputs: tuple[Any, ...]) -> Any:
+    """The outputs, nested as the function returned them, carrying the masks that follow them."""
+    result, masks = refill(traced, outputs)
+    for x, mask in zip(flatten(result), masks, strict=True):
+        if mask is not None:
+            x.mask = mask
+    return result
 
 
 def _apply(body: Graph, operands: list[Operand]) -> tuple[Any, ...]:

@@ -357,6 +357,28 @@ def test_a_compiled_function_takes_and_gives_masks(rng):
     assert mask_of(compiled(x)) is None
 
 
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_a_checkpoint_takes_and_gives_masks(rng, is_compiled):
+    layer = layers.GRU(4, return_sequences=True)
+    x = embedded()
+    expected = layer(x)
+    block = sg.checkpoint(layer)
+
+    def gradients(function, x):
+        with sg.GradientTape() as tape:
+            y = function(x)
+            total = Summing()(y).sum()
+        return [y, *tape.gradient(total, layer.trainable_weights)]
+
+    for _ in range(2):
+        y, *found = (sg.function(lambda x: gradients(block, x)) if is_compiled else lambda x: gradients(block, x))(x)
+        assert mask_of(y).tolist() == MASK.tolist()
+        np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-6)
+        for a, b in zip(found, gradients(layer, x)[1:], strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
+    assert mask_of(block(sg.tensor(x.numpy()))) is None
+
+
 def test_an_exported_model_has_its_mask_inside(rng, tmp_path):
     model, _, _ = tagger(rng)
     model.export(tmp_path / "model.onnx")
