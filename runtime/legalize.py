@@ -140,6 +140,8 @@ class _Legalizer:
                 return guarded
         if self.guards and (safe := guard_empty(node, inputs, self.opsets.get("", op.version), self.unguarded)):
             return safe
+        if op.name == "Pad" and not op.domain and (full := self.pad_all_axes(node, inputs)):
+            return self.node(full, full.inputs) or full.outputs
         if op.name == "Einsum" and not op.domain and _may_be_empty(inputs):
             return (einsum(node.attributes["equation"], *inputs),)
         if has_kernel(op, _types(inputs), _types(node.outputs), self.providers):
@@ -196,6 +198,25 @@ class _Legalizer:
             quotient = self.make("Div", node, a, divisor)
             return (self.make("Sub", node, a, self.make("Mul", node, quotient, divisor)),)
         return (self.make("Mod", node, a, divisor, **node.attributes),)
+
+    def pad_all_axes(self, node: Node, inputs: Outputs) -> Node | None:
+        """Widths for chosen axes become widths for all: where ONNX Runtime moves a Transpose past a Pad, it takes
+        the chosen axes for all of them.
+        """
+        if len(inputs) < 4 or not isinstance(inputs[3], Tensor):
+            return None
+        x, pads, value, axes = inputs
+        shape = x.type.shape if x is not None and isinstance(x.type, TensorType) else None
+        if shape is None:
+            return None
+        chosen = [int(i) % len(shape) for i in axes.numpy()]
+        places = np.full(2 * len(shape), 2 * len(chosen))
+        for i, axis in enumerate(chosen):
+            places[axis], places[axis + len(shape)] = i, i + len(chosen)
+        zero = constant(np.zeros(1, np.int64))
+        widths = (constant(np.append(pads.numpy(), 0)[places]) if isinstance(pads, Tensor) else
+                  self.make("Gather", node, self.make("Concat", node, pads, zero, axis=0), constant(places), axis=0))
+        return self.make("Pad", node, x, widths, value, **node.attributes).node
 
     def widen(self, op: Op, node: Node, inputs: Outputs) -> Outputs | None:
         """Cast inputs to the nearest wider dtypes that have a kernel, and the outputs back."""

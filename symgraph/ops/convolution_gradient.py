@@ -218,7 +218,8 @@ def _weight_gradient(x: Operand, dy: Operand, size: Operand | None = None, *, st
 def _with_an_image(x: Operand) -> Operand:
     """An image of zeros instead of none: ONNX Runtime's Conv never ends on no channels."""
     missing = larger(minus(1, dimension(x, 0)), 0)
-    return apply("Pad", x, vector([0, missing]), None, ints(0))
+    others = [0] * (x.ndim - 1)
+    return apply("Pad", x, vector([0, *others, missing, *others]))
 
 
 def _area(shape: Numbers) -> int:

@@ -101,7 +101,7 @@ def _gathered(g: Operand, v: Operand, x: Operand, axis: int, block: int) -> Oper
         return apply("Reshape", sum_to(g, _spread(v, x, axis, 0)), apply("Shape", v))
     axis %= x.ndim
     missing = minus(times(dimension(v, axis), block), dimension(x, axis))
-    padded = apply("Pad", g, vector([0, missing]), None, ints(axis))
+    padded = apply("Pad", g, vector([*[0] * g.ndim, *(missing if i == axis else 0 for i in range(g.ndim))]))
     sizes = dimensions(x)
     blocks = reshape(padded, (*sizes[:axis], dimension(v, axis), block, *sizes[axis + 1:]))
     return apply("ReduceSum", blocks, ints(axis + 1), keepdims=0)

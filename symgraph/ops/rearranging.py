@@ -64,12 +64,12 @@ def pad(x: object, pad_width: object, mode: str = "constant", constant_values: o
         value = None if constant_values is None else as_operand(constant_values, x.dtype)
         if value is not None and value.shape != ():
             raise ShapeError(f"pad: constant_values must be one number, got shape {value.shape}")
-        return _apply_pad(x, widths, places, mode, value)
+        return _apply_pad(x, widths, mode, value)
     for axis in places:
         if x.shape[axis] == 0:
             raise ShapeError(f"pad: axis {axis} of {x.type} is empty, so there is nothing to {mode}")
     if all(_is_plain(x, axis, widths[axis], mode) for axis in places):
-        return _apply_pad(x, widths, places, mode, None)
+        return _apply_pad(x, widths, mode, None)
     for axis in places:
         x = _pad_by_places(x, axis, widths[axis], mode)
     return x
@@ -95,12 +95,9 @@ def _pad_widths(x: Operand, pad_width: object) -> list[tuple[Size, Size]]:
     return [(p[0], p[1]) for p in pairs]
 
 
-def _apply_pad(x: Operand, widths: Sequence[tuple[Size, Size]], places: Sequence[int], mode: str,
-               value: Operand | None) -> Operand:
-    if len(places) == x.ndim:
-        return apply("Pad", x, vector([w[0] for w in widths] + [w[1] for w in widths]), value, mode=mode)
-    pads = vector([widths[i][0] for i in places] + [widths[i][1] for i in places])
-    return apply("Pad", x, pads, value, ints(*places), mode=mode)
+def _apply_pad(x: Operand, widths: Sequence[tuple[Size, Size]], mode: str, value: Operand | None) -> Operand:
+    """All axes are written out: ONNX Runtime takes some for all where it moves a Transpose past the Pad."""
+    return apply("Pad", x, vector([w[0] for w in widths] + [w[1] for w in widths]), value, mode=mode)
 
 
 def _is_plain(x: Operand, axis: int, width: tuple[Size, Size], mode: str) -> bool:

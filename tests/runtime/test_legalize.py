@@ -238,3 +238,30 @@ def test_an_eager_einsum_by_its_onnx_name_survives_an_empty_batch():
     a, b = np.ones((0, 2, 3), np.float32), np.ones((0, 4, 3), np.float32)
 
     assert apply_op("Einsum", a, b, equation="bik,bjk->bij").shape == (0, 2, 4)
+
+
+@pytest.mark.parametrize("is_constant", [True, False])
+@pytest.mark.parametrize("axes", [[0], [2], [-1], [1, 2], [2, 0, 1]])
+def test_a_pad_of_chosen_axes_between_transposes_pads_these(axes, is_constant, rng):
+    """ONNX Runtime takes the chosen axes for all of them where it moves the Transpose past the Pad."""
+    array = rng.normal(size=(2, 3, 4)).astype(np.float32)
+    widths = np.array([*[0] * len(axes), *range(1, len(axes) + 1)])
+    x, pads = symbol((None, 3, 4), name="x"), sg.tensor(widths) if is_constant else symbol((2 * len(axes),), "int64")
+    turned = apply_op("Pad", apply_op("Transpose", x, perm=[2, 0, 1]), pads, None, sg.tensor(np.array(axes)))
+    graph = Graph([x] if is_constant else [x, pads], [apply_op("Transpose", turned, perm=[1, 2, 0])])
+    wanted = [(0, 0)] * 3
+    for i, axis in enumerate(axes):
+        wanted[axis] = (0, i + 1)
+
+    found = evaluate(graph, *([array] if is_constant else [array, widths]))[0].numpy()
+
+    assert np.array_equal(found, np.pad(array.transpose(2, 0, 1), wanted).transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "uint16"])
+def test_a_pad_of_chosen_axes_in_a_dtype_without_a_kernel_is_widened_too(dtype):
+    x = np.arange(6).reshape(2, 3).astype(as_dtype(dtype) if dtype != "bfloat16" else ml_dtypes.bfloat16)
+
+    found = apply_op("Pad", x, sg.tensor(np.array([1, 0])), None, sg.tensor(np.array([1]))).numpy()
+
+    assert found.dtype == x.dtype and np.array_equal(found, np.pad(x, [(0, 0), (1, 0)]))
