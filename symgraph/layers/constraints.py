@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import LayerError
 from symgraph.core.registry import Registry
 from symgraph.core.tensor import Operand
@@ -16,8 +17,6 @@ from symgraph.ops.rounding import clip
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get", "max_norm",
            "min_max_norm", "non_neg", "serialize", "unit_norm"]
-
-EPSILON = 1e-7
 
 
 class Constraint:
@@ -55,7 +54,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         norms = _norms(w, self.axis)
-        return w * (clip(norms, 0.0, float(self.max_value)) / (EPSILON + norms))
+        return w * (clip(norms, 0.0, float(self.max_value)) / (epsilon() + norms))
 
     def get_config(self) -> dict[str, Any]:
         return {"max_value": self.max_value, "axis": self.axis}
@@ -73,7 +72,7 @@ class MinMaxNorm(Constraint):
     def __call__(self, w: Any) -> Any:
         norms = _norms(w, self.axis)
         desired = self.rate * clip(norms, float(self.min_value), float(self.max_value)) + (1 - self.rate) * norms
-        return w * (desired / (EPSILON + norms))
+        return w * (desired / (epsilon() + norms))
 
     def get_config(self) -> dict[str, Any]:
         return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
@@ -93,7 +92,7 @@ class UnitNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
-        return w / (EPSILON + _norms(w, self.axis))
+        return w / (epsilon() + _norms(w, self.axis))
 
     def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis}

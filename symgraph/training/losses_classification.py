@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import is_floating, is_integer
@@ -23,7 +24,6 @@ from symgraph.ops.rounding import clip
 from symgraph.ops.shape import expand_dims, squeeze
 from symgraph.ops.sizes import dimension
 from symgraph.training.losses_operands import (
-    EPSILON,
     as_class_axis,
     as_pair,
     check_labels,
@@ -126,7 +126,7 @@ def sparse_categorical_crossentropy(y_true: object, y_pred: object, from_logits:
         log_p = _of_class(log_softmax(p, axis), labels, axis)
     else:
         own = _of_class(p, labels, axis) / _sum_of_proportions(p, axis, is_kept)
-        log_p = log(clip(own, EPSILON, 1.0 - EPSILON))
+        log_p = log(clip(own, epsilon(), 1.0 - epsilon()))
     loss = -squeeze(log_p, axis)
     return loss if is_kept is None else choose(is_kept, loss, 0.0)
 
@@ -144,7 +144,7 @@ def categorical_generalized_cross_entropy(y_true: object, y_pred: object, q: flo
 
 def kl_divergence(y_true: object, y_pred: object) -> Operand:
     """`Σ y_true log(y_true / y_pred)` over the last axis, both kept between 1e-7 and 1."""
-    y, p = (clip(x, EPSILON, 1.0) for x in as_pair("kl_divergence", y_true, y_pred))
+    y, p = (clip(x, epsilon(), 1.0) for x in as_pair("kl_divergence", y_true, y_pred))
     return total(y * log(y / p), -1)
 
 
@@ -209,7 +209,7 @@ def _categorical(who: str, y_true: object, y_pred: object, label_smoothing: floa
 
 
 def _proportions(p: Operand, axis: int) -> Operand:
-    return clip(p / total(p, axis, keepdims=True), EPSILON, 1.0 - EPSILON)
+    return clip(p / total(p, axis, keepdims=True), epsilon(), 1.0 - epsilon())
 
 
 def _sum_of_proportions(p: Operand, axis: int, is_kept: Operand | None) -> Operand:
@@ -231,7 +231,7 @@ def _smooth_binary(who: str, y: Operand, label_smoothing: float) -> Operand:
 def _binary_terms(y: Operand, p: Operand, *, is_logit: bool) -> Operand:
     if is_logit:
         return y * softplus(-p) + (1.0 - y) * softplus(p)
-    p = clip(p, EPSILON, 1.0 - EPSILON)
+    p = clip(p, epsilon(), 1.0 - epsilon())
     return -(y * log(p) + (1.0 - y) * log(1.0 - p))
 
 

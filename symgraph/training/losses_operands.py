@@ -14,9 +14,6 @@ from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.shape import expand_dims, squeeze
 from symgraph.ops.sizes import is_symbolic
 
-EPSILON = 1e-7
-"""What keeps logarithms and quotients finite, as in Keras."""
-
 
 def as_pair(who: str, y_true: object, y_pred: object) -> tuple[Operand, Operand]:
     """Targets and predictions as floats of one dtype and rank, of sizes that are equal where both are known.

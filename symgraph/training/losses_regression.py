@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.tensor import Operand
 from symgraph.ops.activations import softplus
 from symgraph.ops.applying import apply
@@ -13,7 +14,7 @@ from symgraph.ops.mathematics import log
 from symgraph.ops.normalization import normalize
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
-from symgraph.training.losses_operands import EPSILON, as_pair
+from symgraph.training.losses_operands import as_pair
 
 
 def mean_squared_error(y_true: object, y_pred: object) -> Operand:
@@ -36,13 +37,13 @@ def mean_absolute_error(y_true: object, y_pred: object) -> Operand:
 def mean_absolute_percentage_error(y_true: object, y_pred: object) -> Operand:
     """`100 mean(|y_true - y_pred| / max(|y_true|, 1e-7))` over the last axis."""
     y, p = as_pair("mean_absolute_percentage_error", y_true, y_pred)
-    return 100.0 * _mean(absolute((y - p) / maximum(absolute(y), EPSILON)))
+    return 100.0 * _mean(absolute((y - p) / maximum(absolute(y), epsilon())))
 
 
 def mean_squared_logarithmic_error(y_true: object, y_pred: object) -> Operand:
     """`mean((log(y_true + 1) - log(y_pred + 1))²)` over the last axis; numbers below 1e-7 count as 1e-7."""
     y, p = as_pair("mean_squared_logarithmic_error", y_true, y_pred)
-    return _mean(squared_difference(log(maximum(p, EPSILON) + 1.0), log(maximum(y, EPSILON) + 1.0)))
+    return _mean(squared_difference(log(maximum(p, epsilon()) + 1.0), log(maximum(y, epsilon()) + 1.0)))
 
 
 def huber(y_true: object, y_pred: object, delta: float = 1.0) -> Operand:
@@ -70,7 +71,7 @@ def log_cosh(y_true: object, y_pred: object) -> Operand:
 def poisson(y_true: object, y_pred: object) -> Operand:
     """`mean(y_pred - y_true log(y_pred + 1e-7))` over the last axis; NaN where `y_pred` is below 0."""
     y, p = as_pair("poisson", y_true, y_pred)
-    return _mean(p - y * log(p + EPSILON))
+    return _mean(p - y * log(p + epsilon()))
 
 
 def cosine_similarity(y_true: object, y_pred: object, axis: int = -1) -> Operand:

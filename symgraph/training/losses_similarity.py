@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError
 from symgraph.core.tensor import Operand
 from symgraph.ops.activations import as_float, softplus
@@ -20,7 +21,7 @@ from symgraph.ops.reductions import sum as total
 from symgraph.ops.shape import expand_dims, reshape
 from symgraph.ops.shape import transpose as transposed
 from symgraph.ops.sizes import dimension
-from symgraph.training.losses_operands import EPSILON, as_pair, fits
+from symgraph.training.losses_operands import as_pair, fits
 
 Axis = int | Sequence[int] | None
 
@@ -33,7 +34,7 @@ def dice(y_true: object, y_pred: object, axis: Axis = None) -> Operand:
     0.333333
     """
     y, p = as_pair("dice", y_true, y_pred)
-    return 1.0 - 2.0 * total(y * p, axis) / (total(y, axis) + total(p, axis) + EPSILON)
+    return 1.0 - 2.0 * total(y * p, axis) / (total(y, axis) + total(p, axis) + epsilon())
 
 
 def tversky(y_true: object, y_pred: object, alpha: float = 0.5, beta: float = 0.5, axis: Axis = None) -> Operand:
@@ -41,7 +42,7 @@ def tversky(y_true: object, y_pred: object, alpha: float = 0.5, beta: float = 0.
     y, p = as_pair("tversky", y_true, y_pred)
     shared = total(y * p, axis)
     missed, wrong = total(y * (1.0 - p), axis), total((1.0 - y) * p, axis)
-    return 1.0 - shared / (shared + alpha * missed + beta * wrong + EPSILON)
+    return 1.0 - shared / (shared + alpha * missed + beta * wrong + epsilon())
 
 
 def circle(y_true: object, y_pred: object, ref_labels: object = None, ref_embeddings: object = None,

@@ -14,7 +14,7 @@ from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
 from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimension, dimensions
-from symgraph.training.losses_operands import EPSILON, as_pair, as_weights, check_share, fits, is_one
+from symgraph.training.losses_operands import as_pair, as_weights, check_share, fits, is_one
 
 REDUCTIONS = ("none", "mean", "sum", "sum_by_nonzero_weights")
 NUMBERS = {0: "none", 1: "mean", 2: "sum", 3: "sum_by_nonzero_weights"}
@@ -86,7 +86,7 @@ def huber_loss(labels: object, predictions: object, weights: object = None, delt
     return compute_weighted_loss(values, weights, reduction)
 
 
-def log_loss(labels: object, predictions: object, weights: object = None, epsilon: float = EPSILON,
+def log_loss(labels: object, predictions: object, weights: object = None, epsilon: float = 1e-7,
              reduction: str | int = BY_WEIGHTS) -> Operand:
     """`-y log(p + epsilon) - (1 - y) log(1 - p + epsilon)`, weighted."""
     y, p = as_pair("log_loss", labels, predictions)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError, TrainingError, nearest
 from symgraph.core.tensor import Operand
 from symgraph.core.value import Tensor, as_array
@@ -18,7 +19,6 @@ from symgraph.ops.mathematics import log
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
-from symgraph.training.losses_operands import EPSILON
 from symgraph.training.metrics_base import Metric
 from symgraph.training.metrics_counting import KINDS, as_thresholds, count_outcomes
 
@@ -56,7 +56,7 @@ class AUC(Metric):
             raise TrainingError(f"{self.name}: num_thresholds must be 2 or more, got {num_thresholds}")
         else:
             inner = [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
-        self.thresholds = [-EPSILON, *inner, 1.0 + EPSILON]
+        self.thresholds = [-epsilon(), *inner, 1.0 + epsilon()]
         self.num_thresholds = len(self.thresholds)
         self.multi_label, self.num_labels, self.from_logits = multi_label, num_labels, from_logits
         self.label_weights = None if label_weights is None else Tensor(as_array(label_weights, self.dtype))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import numpy_dtype
@@ -24,7 +25,6 @@ from symgraph.ops.shape import broadcast_to, expand_dims, reshape
 from symgraph.ops.sizes import dimension, dimensions
 from symgraph.ops.sorting import top_k as largest
 from symgraph.training.losses_operands import (
-    EPSILON,
     align_weights,
     as_targets,
     as_weights,
@@ -54,7 +54,7 @@ def as_thresholds(who: str, thresholds: object, default: float) -> list[float]:
 def are_even(thresholds: Sequence[float]) -> bool:
     """Whether thresholds, at least three, go from 0 to 1 in equal steps."""
     count = len(thresholds)
-    return count > 2 and bool(np.allclose(thresholds, np.arange(count, dtype=np.float32) / (count - 1), atol=EPSILON))
+    return count > 2 and bool(np.allclose(thresholds, np.arange(count, dtype=np.float32) / (count - 1), atol=epsilon()))
 
 
 def count_outcomes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.ops.applying import apply
@@ -11,7 +12,7 @@ from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.reductions import max as largest
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
-from symgraph.training.losses_operands import EPSILON, align_weights, as_pair, as_weights, one_word_of
+from symgraph.training.losses_operands import align_weights, as_pair, as_weights, one_word_of
 from symgraph.training.metrics_base import Metric
 
 AVERAGES = (None, "micro", "macro", "weighted")
@@ -70,12 +71,12 @@ class FBetaScore(Metric):
         if not self.is_built:
             return as_operand(0.0, self.dtype)
         tp = apply("Identity", self.true_positives)
-        precision = tp / (tp + self.false_positives + EPSILON)
-        recall = tp / (tp + self.false_negatives + EPSILON)
+        precision = tp / (tp + self.false_positives + epsilon())
+        recall = tp / (tp + self.false_negatives + epsilon())
         square = self.beta**2
-        score = precision * recall / (square * precision + recall + EPSILON) * (1.0 + square)
+        score = precision * recall / (square * precision + recall + epsilon()) * (1.0 + square)
         if self.average == "weighted":
-            return total(score * (self.intermediate_weights / (total(self.intermediate_weights) + EPSILON)))
+            return total(score * (self.intermediate_weights / (total(self.intermediate_weights) + epsilon())))
         return score if self.average is None else mean(score)
 
 

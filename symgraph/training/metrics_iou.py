@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import is_floating, is_integer
@@ -22,7 +23,7 @@ from symgraph.ops.reductions import sum as total
 from symgraph.ops.segments import segment_sum
 from symgraph.ops.shape import broadcast_to, reshape
 from symgraph.ops.sizes import dimensions
-from symgraph.training.losses_operands import EPSILON, as_weights, fits
+from symgraph.training.losses_operands import as_weights, fits
 from symgraph.training.metrics_base import Metric
 
 
@@ -92,8 +93,8 @@ class IoU(Metric):
         hits = apply("Gather", diagonal(matrix), chosen)
         union = apply("Gather", total(matrix, 0) + total(matrix, 1), chosen) - hits
         is_there = greater(union, 1e-9)
-        scores = choose(is_there, hits / (union + EPSILON), 0.0)
-        return total(scores) / (total(cast_to(is_there, "float32")) + EPSILON)
+        scores = choose(is_there, hits / (union + epsilon()), 0.0)
+        return total(scores) / (total(cast_to(is_there, "float32")) + epsilon())
 
 
 class BinaryIoU(IoU):

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.core.scope import current_trace
 from symgraph.core.tensor import Operand
@@ -20,7 +21,7 @@ from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimensions, product
 from symgraph.ops.statistics import std, var
 from symgraph.training import losses_regression
-from symgraph.training.losses_operands import EPSILON, align_weights, as_pair, as_weights, one_word_of
+from symgraph.training.losses_operands import align_weights, as_pair, as_weights, one_word_of
 from symgraph.training.metrics_base import Metric
 from symgraph.training.metrics_mean import Mean, MeanMetricWrapper
 
@@ -43,7 +44,7 @@ def concordance_correlation(y_true: object, y_pred: object, axis: int = -1) -> O
     y, p = as_pair("concordance_correlation", y_true, y_pred)
     y_mean, p_mean = mean(y, axis, keepdims=True), mean(p, axis, keepdims=True)
     spread = var(y - y_mean, axis, keepdims=True) + var(p - p_mean, axis, keepdims=True) + square(y_mean - p_mean)
-    return mean(2.0 * ((y - p_mean) * (p - p_mean)) / (spread + EPSILON), axis)
+    return mean(2.0 * ((y - p_mean) * (p - p_mean)) / (spread + epsilon()), axis)
 
 
 class RootMeanSquaredError(Mean):

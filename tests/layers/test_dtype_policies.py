@@ -102,6 +102,13 @@ def test_floatx_is_the_dtype_where_none_is_said():
     assert layers.Input((3,)).dtype == "float64" and layers.Dense(2).compute_dtype == "float16"
 
 
+def test_epsilon_is_what_losses_and_constraints_keep_from_zero():
+    config.set_epsilon(1e-3)
+
+    assert sg.losses.binary_crossentropy([[1.0]], [[0.0]]).item() == pytest.approx(-np.log(1e-3), rel=1e-4)
+    assert sg.constraints.UnitNorm()(np.float32([[0.001]])).item() == pytest.approx(0.5)
+
+
 def test_config_has_one_state_with_that_of_the_devices():
     try:
         sg.config.set_strict()
