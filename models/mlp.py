@@ -1,4 +1,4 @@
-"""A multi-layer perceptron."""
+"""A multi-layer perceptron, and how it is trained, looked into and exported: `python -m symgraph.models mlp`."""
 
 from __future__ import annotations
 
@@ -19,3 +19,19 @@ def mlp(input_size: int, classes: int, hidden: Sequence[int] = (64, 32), name: s
     for number, units in enumerate(hidden, start=1):
         features = layers.Dense(units, activation="relu", name=f"hidden{number}")(features)
     return Model(x, layers.Dense(classes, activation="softmax", name="probabilities")(features), name=name)
+
+
+def main(epochs: int = 10) -> Model:
+    """Train on handwritten digits, look at a hidden layer, export model and training step."""
+    from symgraph.models.datasets import digits
+
+    data = digits()
+    x_train, x_test = data.x_train.reshape(-1, 64), data.x_test.reshape(-1, 64)
+    model = mlp(64, 10)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x_train, data.y_train, epochs=epochs, validation_data=(x_test, data.y_test), verbose=2)
+    hidden = model.execute(x_test, "hidden1").numpy()
+    print(f"hidden1 of {len(x_test)} digits: {(hidden > 0).mean():.0%} of the units are active")
+    model.export("mlp.onnx")
+    model.export_train_step("mlp_step.onnx")
+    return model

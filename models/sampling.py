@@ -1,0 +1,24 @@
+"""Letting a language model write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.training.model import Model
+
+
+def generate(model: Model, start: Any, count: int, temperature: float = 0.8, window: int = 128, seed: int = 0) -> Any:
+    """`start` and `count` numbers more, each drawn with the probabilities `softmax(logits / temperature)`.
+
+    The model sees the last `window` numbers; it gives `(1, T, classes)` logits for `(1, T)` numbers. The same seed
+    gives the same numbers.
+    """
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    numbers = [int(number) for number in start]
+    for _ in range(count):
+        logits = model.predict_on_batch(np.array([numbers[-window:]], np.int32))[0, -1] / temperature
+        odds = np.exp((logits - logits.max()).astype(np.float64))
+        numbers.append(int(rng.choice(len(odds), p=odds / odds.sum())))
+    return np.array(numbers)
