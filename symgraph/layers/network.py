@@ -115,11 +115,26 @@ def _units(inputs: tuple[SymbolicTensor, ...], outputs: Iterable[Operand], *, wi
         if unit not in found:
             found[unit] = _age(unit)
             if isinstance(unit, LayerCall):
-                waiting.extend([*unit.inputs, *unit.masks])
-                taken.update(unit.masks)
+                masks = _masks_read(unit)
+                waiting.extend([*unit.inputs, *masks])
+                taken.update(masks)
             else:
                 waiting.extend([o for o in unit.operands if o is not None])
     return sorted(found, key=lambda unit: found[unit])
+
+
+def _masks_read(call: LayerCall) -> list[Operand]:
+    """Those of the masks that a call took which its outputs are computed from."""
+    masks, stops, found = set(call.masks), set(call.inputs), set[Operand]()
+    waiting = [x for x in flatten(call.outputs) if isinstance(x, SymbolicTensor)] if masks else []
+    while waiting:
+        x = waiting.pop()
+        if x in found or x in stops:
+            continue
+        found.add(x)
+        if x.node is not None and x not in masks:
+            waiting.extend(o for o in x.node.operands if isinstance(o, SymbolicTensor))
+    return [mask for mask in call.masks if mask in found]
 
 
 def _age(unit: Unit) -> int:

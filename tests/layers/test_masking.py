@@ -287,10 +287,29 @@ def test_a_part_of_a_model_behind_a_mask_wants_it_as_an_input(rng):
 
 def test_a_part_that_only_hands_a_mask_on_does_without(rng):
     x = layers.Embedding(9, 3, mask_zero=True)(layers.Input((None,), dtype="int32"))
+    y = layers.Input((None, 3))
+    inner = sg.Model(y, layers.Dense(2)(y))
 
-    model = sg.Model(x, layers.Dense(2)(x))
+    model = sg.Model(x, inner(layers.BatchNormalization()(x)))
 
     assert mask_of(model(draw(rng, 2, 4, 3))) is None
+    assert mask_of(model.output) is x.mask
+
+
+def test_a_compiled_function_may_return_its_masked_argument():
+    x = embedded()
+
+    assert mask_of(sg.function(lambda x: [x, x])(x)[1]).tolist() == MASK.tolist()
+
+
+def test_a_mask_may_be_computed_by_ops(rng):
+    ids, x = layers.Input((None,), dtype="int32"), layers.Input((None, 3))
+    layer = layers.GRU(4, return_sequences=True)
+    model = sg.Model([ids, x], layer(x, mask=sg.ops.not_equal(ids, 0)))
+    value = draw(rng, 2, 4, 3)
+
+    for y in (model([IDS, value]), model.predict([IDS, value])):
+        np.testing.assert_allclose(np.asarray(y), layer(value, mask=MASK).numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_model_opened_inside_a_layer_hands_masks_on(rng):
