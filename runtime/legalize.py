@@ -203,11 +203,9 @@ class _Legalizer:
         """Widths for chosen axes become widths for all: where ONNX Runtime moves a Transpose past a Pad, it takes
         the chosen axes for all of them.
         """
-        if len(inputs) < 4 or not isinstance(inputs[3], Tensor):
-            return None
-        x, pads, value, axes = inputs
+        x, pads, value, axes = inputs if len(inputs) == 4 else (None,) * 4
         shape = x.type.shape if x is not None and isinstance(x.type, TensorType) else None
-        if shape is None:
+        if not isinstance(axes, Tensor) or shape is None:
             return None
         chosen = [int(i) % len(shape) for i in axes.numpy()]
         places = np.full(2 * len(shape), 2 * len(chosen))

@@ -119,7 +119,7 @@ def _pad_by_places(x: Operand, axis: int, width: tuple[Size, Size], mode: str) -
         places: Operand = Tensor(np.pad(np.arange(have), (before, after), mode=mode))  # type: ignore[call-overload]
         return apply("Gather", x, places, axis=axis)
     if mode != "symmetric":
-        return _apply_pad(x, [(before, after)] * x.ndim, [axis], mode, None)
+        return _apply_pad(x, [width if i == axis else (0, 0) for i in range(x.ndim)], mode, None)
     head = apply("Slice", x, ints(before - 1), ints(INT64_MIN), ints(axis), ints(-1)) if before else None
     tail = apply("Slice", x, ints(-1), ints(-after - 1), ints(axis), ints(-1)) if after else None
     return concat([part for part in (head, x, tail) if part is not None], axis=axis)

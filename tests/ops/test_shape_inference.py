@@ -131,3 +131,13 @@ def test_an_open_split_that_does_not_divide_fails_when_it_runs():
 def test_what_is_known_not_to_fit_is_refused(call, words):
     with pytest.raises(SymgraphError, match=words):
         call(symbol((None, 3, 4)))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "wrap", "edge", "symmetric"])
+def test_padding_beside_an_axis_of_unknown_size_pads_each_axis_by_its_own_widths(mode):
+    array = np.arange(8.0, dtype=np.float32).reshape(4, 2)
+    x = symbol((None, 2))
+
+    found = evaluate(Graph([x], [ops.pad(x, ((2, 1), (3, 0)), mode)]), array)[0].numpy()
+
+    assert np.array_equal(found, np.pad(array, ((2, 1), (3, 0)), mode=mode))
