@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,7 +14,6 @@ import numpy as np
 from symgraph.core.apply import apply_op, symbol
 from symgraph.core.errors import LayerError, ShapeError, nearest
 from symgraph.core.memory import dispose
-from symgraph.core.registry import get_registered_name
 from symgraph.core.scope import (
     Trace,
     autocast_dtype,
@@ -38,12 +34,20 @@ from symgraph.core.variable import Variable
 from symgraph.layers import constraints, initializers, regularizers
 from symgraph.layers import dtype_policy as dtype_policies
 from symgraph.layers.added_losses import add_loss, added_losses, forget_losses, penalize_activity
+from symgraph.layers.arguments import (
+    build_arguments,
+    call_parameters,
+    constructor_arguments,
+    is_plain_data,
+    marking_built,
+    serialize,
+)
 from symgraph.layers.input_spec import check_inputs
 from symgraph.layers.masking import adopt_mask, carry, hand_on, symbols_among, take_masks
+from symgraph.layers.naming import clear_session, snake_case, unique_layer_name
 from symgraph.ops.casting import cast
 
 _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
-_NAME_COUNTS: Counter[str] = Counter()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,7 @@ class Layer:
     _weights: list[Variable]
     built: bool
 
+    _has_own_mask = False
     supports_masking: bool = False
     """Whether outputs carry the mask that `compute_mask` says; otherwise a mask of the inputs ends here."""
 
@@ -103,15 +108,16 @@ class Layer:
         self = super().__new__(cls)
         self.__dict__.update(_weights=[], _sublayers=[], _calls=[], _losses=[], built=False, _name="",
                              _trainable=True, activity_regularizer=None)
-        self.__dict__["_arguments"] = _constructor_arguments(cls, args, kwargs)
+        self.__dict__["_arguments"] = constructor_arguments(cls, args, kwargs)
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "build" in cls.__dict__:
-            cls.build = _marking_built(cls.build)  # type: ignore[method-assign]
-        if "compute_mask" in cls.__dict__ and "supports_masking" not in cls.__dict__:
-            cls.supports_masking = True
+            cls.build = marking_built(cls.build)  # type: ignore[method-assign]
+        if "compute_mask" in cls.__dict__:
+            cls._has_own_mask = True
+            cls.supports_masking = cls.__dict__.get("supports_masking", True)
 
     def __init__(
             self, *, activity_regularizer: object = None, name: str | None = None, trainable: bool = True,
@@ -121,7 +127,7 @@ class Layer:
         if unknown:
             word = next(iter(unknown))
             raise LayerError(f"{type(self).__name__}: no argument {word!r}; {nearest(word, self._arguments_known())}")
-        self._name = name or unique_layer_name(_snake_case(type(self).__name__))
+        self._name = name or unique_layer_name(snake_case(type(self).__name__))
         self._trainable = trainable
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._dtype_policy = dtype_policies.get(dtype)
@@ -169,7 +175,7 @@ class Layer:
         with layer_scope(self.name):
             self._ensure_built(args, kwargs)
             call_kwargs, training = self._with_training(kwargs)
-            masks, first, previous = take_masks(self, _call_parameters(type(self)), args, call_kwargs)
+            masks, first, previous = take_masks(self, call_parameters(type(self)), args, call_kwargs)
             token = _TRAINING.set(training)
             try:
                 with autocasting(self._autocast_dtype()), (
@@ -190,7 +196,9 @@ class Layer:
 
     def _as_operands(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with arrays as tensors."""
-        if args and isinstance(args[0], list | tuple) and _is_plain_data(args[0]):
+        if not kwargs and len(args) == 1 and isinstance(args[0], Operand):
+            return args, kwargs
+        if args and isinstance(args[0], list | tuple) and is_plain_data(args[0]):
             args = (Tensor(as_array(args[0])), *args[1:])
         arguments: tuple[tuple[Any, ...], dict[str, Any]] = map_structure(
             lambda x: Tensor(as_array(x)) if isinstance(x, np.ndarray | np.generic) else x, (args, kwargs))
@@ -216,14 +224,9 @@ class Layer:
             check_inputs(self, self.input_spec, first)
         if self.built:
             return
-        wanted = list(inspect.signature(self.build).parameters)
+        shapes, named = build_arguments(self, args, kwargs)
         with not_tracing():
-            if len(wanted) > 1 and all(name.endswith("_shape") for name in wanted):
-                given = {**dict(zip(list(_call_parameters(type(self)))[1:], args, strict=False)), **kwargs}
-                found = {name: given.get(name.removesuffix("_shape")) for name in wanted}
-                self.build(**{name: _shapes_of(x) for name, x in found.items() if x is not None})
-            else:
-                self.build(_shapes_of(first))
+            self.build(*shapes, **named)
         self.built = True
 
     def _with_training(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -231,7 +234,7 @@ class Layer:
         given = dict(kwargs)
         said = given.pop("training", None)
         training = _TRAINING.get() if said is None else bool(said)
-        if "training" in _call_parameters(type(self)):
+        if "training" in call_parameters(type(self)):
             given["training"] = training
         return given, training
 
@@ -483,80 +486,9 @@ class Layer:
         return f"<{type(self).__name__} {self.name!r}{'' if self.built else ', not built'}>"
 
 
-def _marking_built(build: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(build)
-    def build_once(self: Layer, *args: Any, **kwargs: Any) -> None:
-        build(self, *args, **kwargs)
-        self.built = True
-
-    return build_once
-
-
-def unique_layer_name(base: str) -> str:
-    """`dense`, then `dense_1`, `dense_2` …"""
-    number = _NAME_COUNTS[base]
-    _NAME_COUNTS[base] += 1
-    return f"{base}_{number}" if number else base
-
-
-def clear_session() -> None:
-    """Start counting layer names anew."""
-    _NAME_COUNTS.clear()
-
-
-def _snake_case(name: str) -> str:
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def _is_plain_data(value: Any) -> bool:
-    leaves = flatten(value)
-    return bool(leaves) and all(isinstance(x, bool | int | float | np.generic) for x in leaves)
-
-
-def _shapes_of(structure: Any) -> Any:
-    return map_structure(lambda x: x.shape if isinstance(x, Operand) else None, structure)
-
-
-def _call_parameters(cls: type[Layer]) -> Mapping[str, inspect.Parameter]:
-    found = cls.__dict__.get("_call_signature")
-    if found is None:
-        found = inspect.signature(cls.call).parameters
-        cls._call_signature = found  # type: ignore[attr-defined]
-    return found
-
-
 def takes_mask(layer: Layer) -> bool:
     """Whether the layer's `call` has an argument `mask`."""
-    return "mask" in _call_parameters(type(layer))
-
-
-def _constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """What the constructor was called with, by name, with its defaults."""
-    try:
-        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)  # type: ignore[misc]
-    except TypeError:
-        return {}
-    bound.apply_defaults()
-    given = dict(list(bound.arguments.items())[1:])
-    for name, parameter in inspect.signature(cls.__init__).parameters.items():  # type: ignore[misc]
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            given.update(given.pop(name, {}))
-        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            given.pop(name, None)
-    return given
-
-
-def serialize(value: Any) -> Any:
-    """An argument as plain data: objects as class name and config, functions as their names."""
-    if isinstance(value, Layer) or hasattr(value, "get_config"):
-        return {"class_name": get_registered_name(type(value)), "config": value.get_config()}
-    if isinstance(value, list | tuple):
-        return type(value)(serialize(v) for v in value)
-    if callable(value) and hasattr(value, "__name__"):
-        return get_registered_name(value)
-    return value
+    return "mask" in call_parameters(type(layer))
 
 
 __all__ = ["Layer", "LayerCall", "clear_session", "serialize", "takes_mask", "unique_layer_name"]
