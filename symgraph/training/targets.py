@@ -55,7 +55,7 @@ def check_targets(losses: CompiledLoss, targets: Any, outputs: Any, *, first_row
     found = losses.flat_targets(targets, outputs)
     predictions = flatten(outputs)
     types = tuple(_type_of(x) for x in (*found, *predictions))
-    for i, y in enumerate(types[:len(found)]):
+    for i, y in enumerate(found):
         if y is not None:
             _check_dtype(y, losses.outputs.describe(i))
     ours = [(loss, part.outputs, losses.outputs.describe(part.outputs)) for part in losses.losses
@@ -83,11 +83,12 @@ def _type_of(x: Any) -> Type | None:
     return data.dtype, (None, *shape[1:]) if shape else ()
 
 
-def _check_dtype(y: Type, who: str) -> None:
-    dtype, _ = y
+def _check_dtype(y: Any, who: str) -> None:
+    dtype = y.dtype if isinstance(y, Operand) else np.asarray(y).dtype
     if not isinstance(dtype, str) and dtype.kind in _NO_NUMBERS:
-        what = _NO_NUMBERS[dtype.kind]
-        advice = "; number the classes first, as with np.unique(y, return_inverse=True)" if what == "strings" else ""
+        is_text = dtype.kind in "US" or isinstance(next(np.asarray(y).flat, None), str | bytes)
+        what = "strings" if is_text else _NO_NUMBERS[dtype.kind]
+        advice = "; number the classes first, as with np.unique(y, return_inverse=True)" if is_text else ""
         raise DtypeError(f"{who}: the targets are {what} ({dtype}), expected numbers{advice}")
     name = as_dtype(dtype)
     if not (is_floating(name) or is_integer(name) or name == "bool"):

@@ -37,6 +37,7 @@ def test_shapes_that_do_not_fit(loss, y, out, message):
 @pytest.mark.parametrize(("y", "message"), [
     (np.array(["cat", "dog"]), "strings .*expected numbers; number the classes first"),
     (np.array([b"cat", b"dog"]), "strings"),
+    (np.array(["cat", "dog"], object), "strings .*expected numbers; number the classes first"),
     (np.array([1, None]), "Python objects .*expected numbers"),
     (np.array(["2024-01-01"], "datetime64[D]"), "dates"),
     (np.array([1j, 2j]), "complex128, expected numbers"),
