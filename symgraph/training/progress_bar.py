@@ -75,11 +75,11 @@ class Progbar:
             self._take(name, value, current, is_final=finalize)
         self._seen = current
         if finalize and self.verbose:
-            self._write(self._bar(now, is_final=True) if is_bar else self._line(now))
+            write(self._bar(now, is_final=True) if is_bar else self._line(now))
         elif is_due:
             self._drawn_at = now
             self._recent.append(self._last)
-            self._write(self._bar(now, is_final=False))
+            write(self._bar(now, is_final=False))
 
     @property
     def is_due(self) -> bool:
@@ -155,14 +155,16 @@ class Progbar:
             return None
         return (ended - begun) / (last - before) * (self.target - self._seen)
 
-    def _write(self, text: str) -> None:
-        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        try:
-            text.encode(encoding)
-        except UnicodeEncodeError:
-            text = text.replace("━", "=").replace("─", ".").encode(encoding, "replace").decode(encoding)
-        sys.stdout.write(text)
-        sys.stdout.flush()
+
+def write(text: str) -> None:
+    """Write to the output as it is now, with plain signs where it has no others."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.replace("━", "=").replace("─", ".").encode(encoding, "replace").decode(encoding)
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def is_terminal() -> bool:

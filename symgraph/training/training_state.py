@@ -15,7 +15,7 @@ from typing import Any
 from symgraph.core.errors import CheckpointError, TrainingError
 from symgraph.core.value import Array
 from symgraph.core.variable import Variable
-from symgraph.ops.seeds import global_generator
+from symgraph.ops.seeds import SeedGenerator, global_generator
 from symgraph.runtime.devices import provider_name, resolve_providers
 from symgraph.runtime.ort import onnxruntime
 from symgraph.training.weights_files import assign_all, numbered
@@ -78,11 +78,12 @@ def variables_of(model: Any) -> dict[str, Variable]:
     if model._compiled_metrics is not None:
         metrics += model._compiled_metrics.variables
     found |= numbered(dict.fromkeys(metrics), "metric ")
-    known = {*found.values(), global_generator().state}
+    generators = [x for layer, _ in model._walk_layers() for x in vars(layer).values() if isinstance(x, SeedGenerator)]
+    found |= numbered(dict.fromkeys(x.state for x in [global_generator(), *generators]), "random ")
+    known = set(found.values())
     function = model._step_functions.get("train")
     state = () if function is None or function.state is None else function.state.variables
-    found |= numbered((v for v in state if v not in known), "other ")
-    return found | {"random": global_generator().state}
+    return found | numbered((v for v in state if v not in known), "other ")
 
 
 def _trace(model: Any, epoch: int) -> None:

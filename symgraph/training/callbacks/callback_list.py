@@ -40,6 +40,8 @@ class CallbackList(Callback):
             self.callbacks.append(ProgbarLogger())
         self.callbacks.sort(key=lambda callback: callback.runs_last)
         self._used: dict[str, list[Callable[..., Any]]] = {}
+        for callback in self.callbacks:
+            callback.callback_list = self
         self.set_model(model)
         self.set_params(params)
 
@@ -49,6 +51,8 @@ class CallbackList(Callback):
     def append(self, callback: Callback) -> None:
         """Add a callback at the end."""
         self.callbacks = sorted([*self.callbacks, *_flat(callback)], key=lambda each: each.runs_last)
+        self._used.clear()
+        callback.callback_list = self
         self.set_model(self.model)
         if self.params:
             callback.set_params(self.params)
@@ -73,7 +77,6 @@ class CallbackList(Callback):
             model.history = self.history
         for callback in self.callbacks:
             callback.set_model(model)
-            callback.callback_list = self
 
     # State.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from symgraph.core.errors import TrainingError
 from symgraph.training.callbacks.callback import Callback
-from symgraph.training.progress_bar import Progbar, is_terminal
+from symgraph.training.progress_bar import Progbar, is_terminal, write
 
 _INTERVAL = 0.1
 _BATCH_ENDS = ("on_train_batch_end", "on_test_batch_end", "on_predict_batch_end")
@@ -64,7 +64,7 @@ class ProgbarLogger(Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._begin(self.verbose)
         if self.verbose and self.epochs > 1:
-            print(f"Epoch {epoch + 1}/{self.epochs}", flush=True)
+            write(f"Epoch {epoch + 1}/{self.epochs}\n")
 
     def on_test_begin(self, logs: Any = None) -> None:
         if not self._is_fit:
