@@ -100,7 +100,7 @@ class Attention(CheckedLayer):
         causal = causal_mask(dimension(query, -2), dimension(key, -2)) if use_causal_mask else None
         kept = merge_masks(None if value_mask is None else expand_dims(value_mask, -2), causal)
         weights = self._weights_of(scores, kept)
-        y = matmul(self._drop(weights, training=True) if self._drop is not None and training else weights, value)
+        y: Any = matmul(self._drop(weights, training=True) if self._drop is not None and training else weights, value)
         if query_mask is not None:
             y = where(expand_dims(query_mask, -1), y, 0)
         return (y, weights) if return_attention_scores else y

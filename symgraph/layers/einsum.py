@@ -133,7 +133,8 @@ class EinsumDense(CheckedLayer):
     def _multiplied(self, x: Operand) -> Operand:
         """One product of matrices: the bias is added before the axes are split, where it fuses with the product."""
         count = sum(c not in self._written for c in self._inner)
-        rows, columns = self.kernel.shape[:count], self.kernel.shape[count:]
+        sizes = [size for size in self.kernel.shape if isinstance(size, int)]
+        rows, columns = sizes[:count], sizes[count:]
         n, m = math.prod(rows), math.prod(columns)
         if count > 1:
             x = reshape(x, (*shape(x)[:-count], n))

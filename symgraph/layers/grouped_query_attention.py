@@ -51,7 +51,8 @@ class GroupQueryAttention(HeadsLayer):
             raise self.error(f"num_query_heads {num_query_heads} must be a multiple of num_key_value_heads "
                              f"{num_key_value_heads}")
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
+    def build(  # type: ignore[override]  # as in Keras, the shapes by the names of the arguments
+            self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
         """Make the projections, knowing the shapes of the inputs."""
         if len(query_shape) != 3:
             raise self.error(f"expects query of 3 dimensions (batch, steps, size), got shape {tuple(query_shape)}")

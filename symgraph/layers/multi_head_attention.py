@@ -188,7 +188,8 @@ class MultiHeadAttention(HeadsLayer):
         self.attention_axes = None if axes is None else tuple(
             self.whole("an entry of attention_axes", axis, low=-(2**31)) for axis in axes)
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
+    def build(  # type: ignore[override]  # as in Keras, the shapes by the names of the arguments
+            self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
         """Make the projections, knowing the shapes of the inputs."""
         if len(query_shape) > 2:
             self._axes_of(len(query_shape))

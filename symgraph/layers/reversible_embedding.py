@@ -53,10 +53,10 @@ class ReversibleEmbedding(Embedding):
             self.reverse_embeddings = self.add_weight((self.output_dim, self.input_dim), self.embeddings_initializer,
                                                       name="reverse_embeddings")
 
-    def call(self, inputs: Operand, reverse: bool = False) -> Operand:
+    def call(self, inputs: Operand, reverse: bool = False) -> Any:
         """The vectors, or with `reverse` the scores."""
         if not reverse:
-            y = super().call(inputs)
+            y: Any = super().call(inputs)
             y.mask = super().compute_mask(inputs)
             return y
         dtype = self.reverse_dtype or self.compute_dtype
