@@ -15,10 +15,10 @@ from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import add, maximum, minimum, multiply, subtract
 from symgraph.ops.casting import cast
 from symgraph.ops.comparison import greater, less
-from symgraph.ops.creation import zeros
+from symgraph.ops.creation import ones_like
 from symgraph.ops.indexing import choose
 from symgraph.ops.shape import expand_dims, reshape, swapaxes
-from symgraph.ops.sizes import Size, dimension, ints, minus, plus
+from symgraph.ops.sizes import dimension, ints, minus
 
 __all__ = ["CountedSteps", "count_steps"]
 
@@ -27,13 +27,15 @@ __all__ = ["CountedSteps", "count_steps"]
 class CountedSteps:
     """`rows` (steps, batch, n): first the steps that count, in order, then zeros. `lengths` (batch,) is how many do.
 
-    `mask` (batch, steps) says which count, `numbers` (batch, steps) how many do up to this one, itself included.
+    `mask` (batch, steps) says which count, `numbers` (batch, steps) how many do up to this one, itself included;
+    `examples` (batch, steps) holds the number of the example.
     """
 
     rows: Operand
     lengths: Operand
     mask: Operand
     numbers: Operand
+    examples: Operand
 
     @property
     def has_steps(self) -> Operand:
@@ -50,29 +52,23 @@ class CountedSteps:
             subtract(self.numbers, 1), 0)
         own = expand_dims(cast(self.lengths, "int64"), -1)
         has_one = self.mask if not is_held else less(before, own) if is_reversed else greater(self.numbers, 0)
-        batch = dimension(self.mask, 0)
-        flat = reshape(ys, (-1, ys.shape[-1]))
-        picked = apply("Gather", flat, add(multiply(places, batch), expand_dims(_upto(batch), -1)), axis=0)
+        places = add(multiply(places, dimension(self.mask, 0)), self.examples)
+        picked = apply("Gather", reshape(ys, (-1, ys.shape[-1])), places, axis=0)
         return choose(expand_dims(has_one, -1), picked, 0)
 
 
 def count_steps(x: Operand, mask: Operand) -> CountedSteps:
     """The steps of `x` (batch, steps, n) where `mask` (batch, steps), bool, is True."""
-    batch, steps = dimension(mask, 0), dimension(mask, 1)
-    ones = cast(mask, "int64")
+    ones, steps = cast(mask, "int64"), dimension(mask, 1)
+    every = ones_like(mask, "int64")
+    times, examples = (apply("CumSum", every, np.int64(axis), exclusive=1) for axis in (1, 0))
     numbers = apply("CumSum", ones, np.int64(1))
     lengths = apply("ReduceSum", ones, ints(1), keepdims=0)
-    places = choose(mask, subtract(numbers, 1), steps)  # those that do not count all go to one place more
-    times = add(multiply(ones, 0), _upto(steps))
-    order = apply("ScatterElements", zeros((batch, plus(steps, 1)), "int64"), places, times, axis=1)
-    order = apply("Slice", order, ints(0), ints(-1), ints(1))
-    order = add(swapaxes(order, 0, 1), multiply(_upto(batch), steps))
+    # those that do not count all go to the last place, which is free wherever there are any
+    order = apply("ScatterElements", subtract(every, 1), choose(mask, subtract(numbers, 1), minus(steps, 1)), times,
+                  axis=1)
+    order = swapaxes(add(order, multiply(examples, steps)), 0, 1)
     rows = apply("Gather", reshape(x, (-1, x.shape[-1])), order, axis=0)
-    inside = less(expand_dims(_upto(steps), -1), lengths)
+    inside = swapaxes(less(times, expand_dims(lengths, -1)), 0, 1)
     rows = choose(expand_dims(inside, -1), rows, 0)  # a step left out may hold anything, NaN too
-    return CountedSteps(rows, cast(lengths, "int32"), mask, numbers)
-
-
-def _upto(size: Size) -> Operand:
-    """`0, 1, ..., size - 1`, int64."""
-    return apply("Range", np.int64(0), size if isinstance(size, Operand) else np.int64(size), np.int64(1))
+    return CountedSteps(rows, cast(lengths, "int32"), mask, numbers, examples)

@@ -530,6 +530,16 @@ def test_a_masked_layer_is_its_operator():
     assert "Scan" not in {n.op.name for n in model.graph.nodes}
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_named_dimensions_stay(activation):
+    x = layers.Masking()(layers.Input(("time", 3), batch_size="N"))
+
+    y = layers.GRU(4, activation=activation, return_sequences=True)(x)
+
+    assert y.shape == ("N", "time", 4)
+    assert layers.GRU(4, activation=activation)(y).shape == ("N", 4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_step_at_all_gives_zeros_and_the_states_one_began_with(rng, kind):
     layer = getattr(layers, kind)(3, return_state=True)
