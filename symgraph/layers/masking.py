@@ -75,8 +75,8 @@ def take_masks(layer: Layer, parameters: Mapping[str, Parameter], args: tuple[An
     Errors: `LayerError` where `mask` is given and `call` has no such argument.
     """
     names = list(parameters)[1:]
-    takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
-    if "mask" in kwargs and "mask" not in names and not takes_any:
+    if "mask" in kwargs and "mask" not in names and all(
+            p.kind is not Parameter.VAR_KEYWORD for p in parameters.values()):
         raise layer.error(f"takes no mask; its call has the arguments {', '.join(names)}")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     first = args[0] if args else given.get(names[0]) if names else None
@@ -103,6 +103,8 @@ def hand_on(layer: Layer, inputs: Iterable[Any], first: Any, outputs: Any, previ
     Where a layer does not support masks and one ends here, it warns. An output that is an input itself counts as
     carrying none.
     """
+    if previous is None and isinstance(outputs, Operand) and outputs.mask is None and not layer._has_own_mask:
+        return outputs  # the common case of eager mode, where microseconds count
     leaves = flatten(outputs)
     sources = [x for x in inputs if isinstance(x, Operand)]
     masks = [None if any(x is source for source in sources) else mask_of(x) for x in leaves]
