@@ -4,112 +4,81 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symgraph import passes
-from symgraph.autodiff.lifting import lift_variables
+from onnx import GraphProto, ModelProto
+
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import LimitError, TrainingError
-from symgraph.core.graph import Graph
-from symgraph.core.structure import flatten, map_structure, pack
-from symgraph.core.tensor import Operand
-from symgraph.core.types import TensorType, type_to_proto
-from symgraph.core.variable import Variable
-from symgraph.passes.freeze import freeze
+from symgraph.core.structure import flatten
+from symgraph.core.types import type_to_proto
 from symgraph.runtime.exporter import clear_errors, to_model
 from symgraph.runtime.files import replacing
 from symgraph.runtime.tensors import write_tensor
 from symgraph.runtime.writer import MAX_MODEL_BYTES
-from symgraph.training.compiled_losses import CompiledLoss
-from symgraph.training.data.unpacking import as_batch
-from symgraph.training.function import HOLE, trace
-from symgraph.training.losses_objects import CTC, Loss
+from symgraph.training.step_graph import StepBuilder, StepGraph
 
 if TYPE_CHECKING:
-    from symgraph.training.trainer import Trainer
+    from symgraph.training.model import Model
 
 KEY = "symgraph.step"
 """The entry of a file's metadata that says what its inputs and outputs are."""
 
 VERSION = 1
 
-BATCH = "batch"
-"""The name of the open size that all of a batch share."""
 
-
-@dataclass
-class StepGraph:
-    """A graph for a file: what its inputs and outputs are, and the variables whose values come in as inputs."""
-
-    kind: str
-    graph: Graph
-    x: list[str]
-    y: list[str]
-    sample_weight: list[str]
-    state: dict[str, str | None]
-    variables: dict[str, Variable]
-    loss: str | None = None
-    metrics: dict[str, str] = field(default_factory=dict)
-    predictions: list[str] = field(default_factory=list)
-    gradients: dict[str, str] = field(default_factory=dict)
-
-
-def export_train_step(model: Trainer, path: str | os.PathLike[str], **options: Any) -> None:
+def export_train_step(model: Model, path: str | os.PathLike[str], **options: Any) -> None:
     """`Model.export_train_step`."""
     model._require_compiled("export_train_step")
-
-    def step(batch: Any) -> Any:
-        model.reset_metrics()
-        model._batch_loss = None
-        logs = model.train_step(batch)
-        return {"loss": _loss_of(model, logs), "metrics": _without_loss(logs)}
-
-    _export(model, path, "train", step, **options)
+    _export(model, path, "train", lambda batch: _logged(model, model.train_step, batch), **options)
 
 
-def export_eval(model: Trainer, path: str | os.PathLike[str], **options: Any) -> None:
+def export_eval(model: Model, path: str | os.PathLike[str], **options: Any) -> None:
     """`Model.export_eval`."""
     model._require_compiled("export_eval")
 
-    def step(batch: Any) -> Any:
-        model.reset_metrics()
-        x, y, weight = batch
-        predictions = model(x, training=False)
-        loss = model.compute_loss(x, y, predictions, weight, training=False)
-        logs = model.compute_metrics(x, y, predictions, weight)
-        return {"loss": loss, "metrics": _without_loss(logs), "predictions": flatten(predictions)}
+    def step(batch: Any) -> dict[str, Any]:
+        results = _logged(model, model.test_step, batch)
+        return {**results, "predictions": flatten(model(batch[0], training=False))}
 
     _export(model, path, "eval", step, **options)
 
 
-def export_grad(model: Trainer, path: str | os.PathLike[str], *, training: bool = False, **options: Any) -> None:
+def export_grad(model: Model, path: str | os.PathLike[str], *, training: bool = False, **options: Any) -> None:
     """`Model.export_grad`."""
     model._require_compiled("export_grad")
 
-    def step(batch: Any) -> Any:
+    def step(batch: Any) -> dict[str, Any]:
         x, y, weight = batch
         weights = model.trainable_variables
         with GradientTape() as tape:
             loss = model.compute_loss(x, y, model(x, training=training), weight, training=training)
-        gradients = tape.gradient(loss, weights)
-        if absent := [v.name for v, g in zip(weights, gradients, strict=True) if g is None]:
-            raise TrainingError(f'model "{model.name}": the loss depends on no {", ".join(absent)}; '
-                                "set trainable=False on these layers")
-        return {"loss": loss, "gradients": {v.name: g for v, g in zip(weights, gradients, strict=True)}}
+        found = dict(zip(weights, tape.gradient(loss, weights), strict=True))
+        absent = ", ".join(v.name for v, g in found.items() if g is None)
+        if len(found) == sum(g is None for g in found.values()):
+            raise TrainingError(f'model "{model.name}": the loss depends on no trainable weight, so there are no '
+                                f"gradients; there are: {absent or 'none'}")
+        if absent:
+            warnings.warn(f'model "{model.name}": no gradients for {absent}, on which the loss does not depend; they '
+                          "are not in the file", stacklevel=5)
+        return {"loss": loss, "gradients": {v: g for v, g in found.items() if g is not None}}
 
     _export(model, path, "grad", step, **options)
 
 
-def _loss_of(model: Trainer, logs: Mapping[str, Any]) -> Any:
-    """The loss of the batch: what the step computed, or what a step of one's own calls so."""
-    if model._batch_loss is not None:
-        return model._batch_loss
-    if "loss" not in logs:
-        raise TrainingError(f'model "{model.name}": its train_step gives no "loss" among {", ".join(logs) or "nothing"}')
-    return logs["loss"]
+def _logged(model: Model, step: Any, batch: Any) -> dict[str, Any]:
+    """The loss and the metrics of a batch that `train_step` or `test_step` gives, metrics started anew."""
+    model.reset_metrics()
+    model._batch_loss = None
+    logs = step(batch)
+    loss, model._batch_loss = model._batch_loss, None
+    if loss is None and "loss" not in logs:
+        raise TrainingError(f'model "{model.name}": its {step.__name__} gives no "loss" among '
+                            f"{', '.join(logs) or 'nothing'}")
+    return {"loss": logs["loss"] if loss is None else loss, "metrics": _without_loss(logs)}
 
 
 def _without_loss(logs: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,114 +91,12 @@ def _without_loss(logs: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _export(model: Trainer, path: str | os.PathLike[str], kind: str, step: Callable[[Any], Any], y: Any = None,
-            sample_weight: bool = False, opset: int | None = None, metadata: Mapping[str, str] | None = None) -> None:
-    save_step(build_step(model, kind, step, y, sample_weight=sample_weight), path, opset, metadata)
-
-
-def build_step(model: Trainer, kind: str, step: Callable[[Any], Any], y: Any = None, *, sample_weight: bool = False,
-               ) -> StepGraph:
-    """Trace a step for batches of any size and make a graph of it that takes the state as inputs."""
-    model._ready(None, kind == "train")
-    batch = (map_structure(lambda x: _open(x.type), model.input), _target_types(model, y),
-             TensorType("float32", (BATCH,)) if sample_weight else None)
-    types = [t for t in flatten(batch) if t is not None]
-    structure = pack(batch, [None if t is None else HOLE for t in flatten(batch)])
-    names = {part: _names(part, types, model) for part, types in zip(("x", "y", "sample_weight"), batch, strict=True)}
-    flat = [name for part in names.values() for name in part]
-    if model._compiled_metrics is not None and not model._compiled_metrics.built:
-        trace(step, types, ((structure,), {}), flat)  # so that the metrics are there which the step sets to their start
-    traced = trace(step, types, ((structure,), {}), flat, name=f"{model.name}_{kind}")
-    count = len(flatten(traced.outputs))
-    following = dict(zip(traced.assigned, traced.graph.outputs[count:], strict=False))
-    state = _state(model, traced.graph, following, kind)
-    results = _result_names(model, traced.outputs)
-    named = dict(zip(state, _unique([v.name for v in state], [*flat, *results]), strict=True))
-    is_training = kind == "train"
-    outputs = [*traced.graph.outputs[:count], *(following.get(v, v) for v in state if is_training)]
-    graph = freeze(Graph(traced.graph.inputs, outputs, input_names=flat, name=traced.graph.name), keep=state)
-    lifted, variables = lift_variables(graph)
-    input_names = [*flat, *(named[v] for v in variables)]
-    next_names = {name: f"{name}/next" if is_training else None for name in named.values()}
-    graph = Graph(lifted.inputs, lifted.outputs, name=graph.name, input_names=input_names,
-                  output_names=[*results, *(name for name in next_names.values() if name is not None)])
-    roles = pack(traced.outputs, results)
-    return StepGraph(kind, passes.optimize(graph, passes.TRAINING), variables={name: v for v, name in named.items()},
-                     state=next_names, **names, loss=roles["loss"], metrics=roles.get("metrics", {}),
-                     predictions=roles.get("predictions", []), gradients=roles.get("gradients", {}))
-
-
-def _open(value_type: TensorType) -> TensorType:
-    """The type of a batch of any size."""
-    first, *rest = value_type.shape or (None,)
-    return TensorType(value_type.dtype, (BATCH if first is None else first, *rest))
-
-
-def _target_types(model: Trainer, y: Any) -> Any:
-    """The types of targets: those of the example `y`, else those the model was last trained on, else what losses want."""
-    if y is not None:
-        return map_structure(_open, as_batch((y, y, None))[1].y)
-    if model._target_types is not None:
-        return map_structure(_open, model._target_types)
-    if model.loss is None:
-        return None
-    losses = CompiledLoss(model.loss, output_names=model._output_log_names())
-    losses.build(model.output, model.output)
-    wanted = {i: part.losses[0] for part in losses.losses for i in flatten(part.outputs)}
-    return pack(model.output, [_target_type(wanted.get(i), x.type) for i, x in enumerate(model.outputs)])
-
-
-def _target_type(loss: Loss | None, prediction: TensorType) -> TensorType | None:
-    if loss is None:
-        return None
-    shape = (BATCH, *(prediction.shape or ())[1:])
-    if isinstance(loss, CTC):
-        return TensorType("int64", (BATCH, None))
-    return TensorType("int64", shape[:-1]) if loss.is_of_labels else TensorType(loss.dtype, shape)
-
-
-def _names(part: str, types: Any, model: Trainer) -> list[str]:
-    """Names for the inputs of a part of the batch: those of the model's inputs, `y`, `y_OUTPUT`, `sample_weight`."""
-    count = sum(t is not None for t in flatten(types))
-    if part == "x":
-        return list(model.input_names)
-    if part == "y" and count > 1 and count == len(model.output_names):
-        return [f"y_{name}" for name in model.output_names]
-    return [part] if count == 1 else [f"{part}_{i}" for i in range(count)]
-
-
-def _state(model: Trainer, graph: Graph, following: Mapping[Variable, Operand], kind: str) -> list[Variable]:
-    """What comes in as inputs: weights of layers that are trained, and, in training, the rest that it goes by.
-
-    Metrics start anew with every step.
-    """
-    weights = [v for layer, is_trainable in model._walk_layers() if is_trainable for v in layer._weights]
-    wanted = dict.fromkeys(v for v in model.weights if v in set(weights))
-    if kind == "train":
-        metrics = {v for m in model.all_metrics for v in m.variables}
-        wanted.update(dict.fromkeys(model.optimizer.variables))
-        wanted.update((v, None) for v in following if v not in metrics)
-    read = set(graph.variables)
-    return [v for v in wanted if v in read]
-
-
-def _result_names(model: Trainer, structure: Mapping[str, Any]) -> list[str]:
-    names = ["loss", *structure.get("metrics", ())]
-    names += list(model.output_names) if "predictions" in structure else []
-    names += [f"{name}/gradient" for name in structure.get("gradients", ())]
-    return _unique(names, model.input_names)
-
-
-def _unique(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    known, found = set(taken), []
-    for wanted in names:
-        name, number = wanted, 0
-        while name in known:
-            number += 1
-            name = f"{wanted}_{number}"
-        known.add(name)
-        found.append(name)
-    return found
+def _export(model: Model, path: str | os.PathLike[str], kind: str, step: Any, y: Any = None, sample_weight: Any = None,
+            opset: int | None = None, metadata: Mapping[str, str] | None = None) -> None:
+    if metadata and KEY in metadata:
+        raise TrainingError(f'the metadata "{KEY}" says what the inputs and outputs are; give yours another name')
+    built = StepBuilder(model, y, sample_weight).build(kind, step)
+    save_step(built, path, opset, metadata)
 
 
 def save_step(step: StepGraph, path: str | os.PathLike[str], opset: int | None = None,
@@ -239,13 +106,48 @@ def save_step(step: StepGraph, path: str | os.PathLike[str], opset: int | None =
     Errors: `LimitError` for more than 2 GB, `UnsupportedOpError` where an operator does not exist at `opset`,
     `ResourceError` where the disk is full; then there is no file, or the old one.
     """
-    roles = {"version": VERSION, "kind": step.kind, "x": step.x, "y": step.y, "sample_weight": step.sample_weight,
-             "state": step.state, "variables": {name: v.name for name, v in step.variables.items()},
-             "loss": step.loss, "metrics": step.metrics, "predictions": step.predictions, "gradients": step.gradients}
-    model = to_model(step.graph, opset=opset, metadata={**(metadata or {}), KEY: json.dumps(roles)}).model
-    size = model.ByteSize() + sum(v.nbytes for v in step.variables.values())
-    if size > MAX_MODEL_BYTES:
-        raise LimitError(f"this step takes {size} bytes, one ONNX file takes at most {MAX_MODEL_BYTES}")
+    _check_size(step, sum(v.nbytes for v in step.variables.values()) + sum(x.nbytes for x in step.graph.constants))
+    model = to_model(step.graph, opset=opset, metadata={**(metadata or {}), KEY: json.dumps(_roles(step))}).model
+    _name_nodes(model.graph)
+    for value in model.graph.input:
+        value.doc_string = _description(step, value.name)
+    _add_state(model, step)
+    _check_size(step, model.ByteSize())
+    target = Path(os.path.realpath(path))
+    with clear_errors(target), replacing(target) as file:
+        file.write(model.SerializeToString(deterministic=True))
+
+
+def _roles(step: StepGraph) -> dict[str, Any]:
+    return {"version": VERSION, "kind": step.kind, "x": step.x, "y": step.y, "sample_weight": step.sample_weight,
+            "state": step.state, "variables": {name: found.name for name, found in step.found.items()},
+            "places": {name: found.place for name, found in step.found.items()}, "loss": step.loss,
+            "metrics": step.metrics, "predictions": step.predictions, "gradients": step.gradients}
+
+
+def _description(step: StepGraph, name: str) -> str:
+    """What an input is, for who opens the file in a viewer."""
+    parts = {"data": step.x, "target": step.y, "sample weight": step.sample_weight}
+    found = next((role for role, names in parts.items() if name in names), None)
+    following = step.state.get(name)
+    return found or (f"state; its next value is {following!r}" if following else "state")
+
+
+def _name_nodes(graph: GraphProto) -> None:
+    """Name nodes after what they make: fusions of ONNX Runtime give new nodes the names of old ones, with a suffix,
+    and refuse to load a file where two of them are called the same.
+    """
+    taken = {node.name for node in graph.node}
+    for node in graph.node:
+        name = next(filter(None, node.output), "")
+        if not node.name and name not in taken:
+            node.name = name
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _name_nodes(inner)
+
+
+def _add_state(model: ModelProto, step: StepGraph) -> None:
     info = model.training_info.add()
     info.initialization.name = "initial_state"
     for name, v in step.variables.items():
@@ -255,6 +157,10 @@ def save_step(step: StepGraph, path: str | os.PathLike[str], opset: int | None =
         following = step.state[name]
         if following is not None:
             info.update_binding.add(key=name, value=following)
-    target = Path(os.path.realpath(path))
-    with clear_errors(target), replacing(target) as file:
-        file.write(model.SerializeToString())
+
+
+def _check_size(step: StepGraph, size: int) -> None:
+    if size > MAX_MODEL_BYTES:
+        raise LimitError(f"{step.graph.name}: its weights and what the optimizer remembers take {size} bytes, one ONNX "
+                         f"file at most {MAX_MODEL_BYTES}; freeze layers, or take an optimizer that remembers less")
+

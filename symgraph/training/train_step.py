@@ -1,8 +1,7 @@
-"""Files that hold a training step: what their inputs and outputs are, and the state at the start."""
+"""Files that hold a training step: what their inputs and outputs are, the state at the start, and the way back."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.core.errors import FormatError, TrainingError, nearest
-from symgraph.core.value import as_array
+from symgraph.core.errors import SymgraphError, TrainingError, nearest
 from symgraph.core.variable import Variable
-from symgraph.runtime.files import ExternalFiles, Limits, read_model
-from symgraph.runtime.tensors import read_tensor
-from symgraph.training.step_file import KEY, VERSION
+from symgraph.training.step_roles import Array, read_step
+from symgraph.training.step_variables import variables_of
 
 if TYPE_CHECKING:
-    from symgraph.training.trainer import Trainer
-
-Array = np.ndarray[Any, Any]
+    from symgraph.training.model import Model
 
 
 @dataclass(frozen=True)
@@ -28,17 +23,30 @@ class TrainStep:
     """What a file of `export_train_step`, `export_grad` or `export_eval` takes and gives, by name.
 
     `x`, `y` and `sample_weight` list the inputs for a batch; `state` maps each input of the state to the output with
-    its next value (None in files that change nothing). `loss`, `metrics`, `predictions` and `gradients` (by weight)
-    are outputs. Run it with any ONNX Runtime: feed a batch and the state, take the next state from the outputs.
+    its next value, None where the step leaves it as it is. `loss`, `metrics` (by their names in logs), `predictions`
+    and `gradients` (by the input of the weight) are outputs. `kind` is "train", "grad" or "eval". `variables` says
+    what a model calls the values of the state, `places` where in a model they stand.
 
-    >>> import symgraph as sg, tempfile, os, onnxruntime
-    >>> model = sg.Sequential([sg.layers.Dense(1, input_shape=(2,), name="line")])
+    Run the file with any ONNX Runtime: feed a batch and the state, take the next state from the outputs.
+
+    >>> import symgraph as sg, onnxruntime
+    >>> model = sg.Sequential([sg.layers.Dense(1, input_shape=(2,), name="line")], name="fit")
     >>> model.compile(sg.optimizers.SGD(0.1), "mse")
-    >>> path = os.path.join(tempfile.mkdtemp(), "step.onnx")
-    >>> model.export_train_step(path)
-    >>> step = sg.TrainStep.load(path)
-    >>> step.x, step.y, step.loss, step.state["line/kernel"]
-    (['input_layer'], ['y'], 'loss', 'line/kernel/next')
+    >>> model.export_train_step("step.onnx")
+    >>> step = sg.TrainStep.load("step.onnx")
+    >>> step.y, step.loss, step.state["line/kernel"]
+    (['y'], 'loss', 'line/kernel/next')
+    >>> session = onnxruntime.InferenceSession("step.onnx", providers=["CPUExecutionProvider"])
+    >>> outputs, state = [output.name for output in session.get_outputs()], step.initial_state()
+    >>> batch = {step.x[0]: np.eye(2, dtype=np.float32), step.y[0]: np.ones((2, 1), np.float32)}
+    >>> for _ in range(50):
+    ...     results = dict(zip(outputs, session.run(None, {**batch, **state})))
+    ...     state = {name: results[following] for name, following in step.state.items()}
+    >>> float(results[step.loss]) < 0.01
+    True
+    >>> step.load_into(model, state)
+    >>> bool(model.predict(np.eye(2, dtype=np.float32)).mean() > 0.9)
+    True
     """
 
     kind: str
@@ -47,6 +55,7 @@ class TrainStep:
     sample_weight: list[str]
     state: dict[str, str | None]
     variables: dict[str, str]
+    places: dict[str, str]
     loss: str
     metrics: dict[str, str]
     predictions: list[str]
@@ -55,60 +64,54 @@ class TrainStep:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | bytes) -> TrainStep:
-        """Read what a file says of itself.
+        """Read what a file, or its bytes, says of itself.
 
-        Errors: `FormatError` for a file that holds no step, or that a newer symgraph wrote.
+        Errors: `FormatError` for a file that holds no step, that a newer symgraph wrote, or whose parts do not fit.
         """
-        limits = Limits()
-        model, where, who = read_model(path, limits)
-        roles = next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
-        if roles is None:
-            raise FormatError(f"{who} is no training step; Model.export_train_step, export_grad and export_eval write "
-                              "them, load_onnx reads other ONNX files")
-        try:
-            known = json.loads(roles)
-            version = known.pop("version")
-            if version != VERSION:
-                raise FormatError(f"{who} was written by a newer symgraph (version {version} of this kind of file, "
-                                  f"known are those up to {VERSION}); update symgraph")
-            (info,) = model.training_info
-            files = ExternalFiles(where, who)
-            arrays = {t.name: read_tensor(t, files, limits) for t in info.initialization.initializer}
-            initial = {entry.key: arrays[entry.value] for entry in info.initialization_binding}
-            return cls(**known, initial={name: initial[name] for name in known["state"]})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(f"{who}: what it says of its inputs and outputs does not hold: {error}") from None
+        roles, initial = read_step(path)
+        return cls(**roles, initial=initial)
 
     def initial_state(self) -> dict[str, Array]:
         """The state at the start by input name: the values when the file was written."""
         return {name: np.array(value) for name, value in self.initial.items()}
 
-    def load_into(self, model: Trainer, state: Mapping[str, Any]) -> None:
-        """Set the weights of `model` to those in `state`, and what its optimizer remembers as far as it goes by it, too.
+    def load_into(self, model: Model, state: Mapping[str, Any]) -> None:
+        """Set the weights of `model` to those in `state`, and the seeds of its layers.
 
-        Errors: `TrainingError` naming what is missing, unknown or of another shape; then nothing is set.
+        Where it is compiled with the same optimizer, what that remembers is set too, so that training goes on where
+        the file stopped. Weights are found by name; in a model whose layers are called otherwise by their order.
+
+        Errors: `TrainingError` naming all that is missing, unknown, or of another shape or dtype; then nothing is set.
         """
-        optimizer = [] if model.optimizer is None else model.optimizer.variables
-        known = {v.name: v for v in (*optimizer, *model.weights)}
+        if not model._is_connected:
+            raise TrainingError(f'model "{model.name}" has no weights yet; call it on data before a state is loaded')
+        model._ready(None, training=model.compiled)
         problems = [f"{name} is missing" for name in self.state if name not in state]
         problems += [f"there is no {name}; {nearest(name, self.state)}" for name in state if name not in self.state]
+        known = variables_of(model)
+        by_name = {found.name: v for v, found in known.items()}
+        by_place = {found.place: v for v, found in known.items()}
+        is_named = all(self.variables[name] in by_name for name in self._weights)
         pairs: list[tuple[Variable, Array]] = []
-        for name, path in self.variables.items():
-            v = known.get(path)
-            if v is not None and name in state:
-                value = as_array(state[name])
-                pairs.append((v, value))
-                if value.shape != v.shape:
-                    problems.append(f"{name} has shape {value.shape}, that of the model {v.shape}")
-        of_weights = {v.name for v in model.weights}
-        if of_weights.isdisjoint(self.variables.values()):
-            problems.append(f"it has none of the weights {', '.join(of_weights)}")
+        for name in self.state:
+            v = by_name.get(self.variables[name]) if is_named else by_place.get(self.places[name])
+            if v is None and name in self._weights:
+                problems.append(f"{name} ({self.places[name]}) has no counterpart")
+            if v is None or name not in state:
+                continue
+            try:
+                pairs.append((v, v._fitting(state[name])))
+            except (SymgraphError, TypeError, ValueError) as error:
+                problems.append(f"{name}: {error}")
         if problems:
-            raise TrainingError(f'the state does not fit model "{model.name}": {"; ".join(problems)}')
+            shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
+            raise TrainingError(f'the state does not fit model "{model.name}", and nothing was set: {shown}')
         for v, value in pairs:
             v.assign(value)
+
+    @property
+    def _weights(self) -> list[str]:
+        return [name for name, place in self.places.items() if place.startswith("weight ")]
 
     def __repr__(self) -> str:
         parts = [f"x={self.x}", f"y={self.y}", *([f"sample_weight={self.sample_weight}"] if self.sample_weight else [])]

@@ -283,37 +283,44 @@ class Trainer(Layer):
 
     # Files.
 
-    def export_train_step(self, path: str | os.PathLike[str], y: Any = None, sample_weight: bool = False,
+    def export_train_step(self, path: str | os.PathLike[str], y: Any = None, sample_weight: Any = None,
                           opset: int | None = None, metadata: Mapping[str, str] | None = None) -> None:
         """Write the whole training step, for batches of any size, as one ONNX file that any ONNX Runtime trains.
 
-        Inputs are the data, the targets, with `sample_weight` the weights of the samples, and the state: weights and
-        what the optimizer remembers. Outputs are the loss and the metrics of the batch, and the next state. The file
-        says which is which and what the state is at the start: `sg.TrainStep.load`. Targets are as the model was last
-        trained on, as the example `y` if given, or else as the losses take them.
+        Inputs are the data, the targets, with `sample_weight` the weights of the samples, and the state: all that may
+        change from step to step, such as weights, what the optimizer remembers, its learning rate, and seeds. Frozen
+        weights are constants. Outputs are the loss and the metrics of the batch, and the next state. The file says
+        which is which and what the state is at the start: `sg.TrainStep.load`. Targets are as the model was last
+        trained on, as the example `y` if given, or else as the losses take them; `sample_weight` is True for one
+        weight a sample, or an example.
 
-        Errors: `TrainingError` before `compile`, `UnsupportedOpError` where an operator does not exist at `opset`.
+        Errors: `TrainingError` before `compile` and for a model that has no inputs yet, `UnsupportedOpError` where an
+        operator does not exist at `opset`, `LimitError` for more than 2 GB, `ResourceError` where the disk is full.
         """
-        step_file.export_train_step(self, path, y=y, sample_weight=sample_weight, opset=opset, metadata=metadata)
+        model: Any = self
+        step_file.export_train_step(model, path, y=y, sample_weight=sample_weight, opset=opset, metadata=metadata)
 
-    def export_grad(self, path: str | os.PathLike[str], y: Any = None, sample_weight: bool = False,
+    def export_grad(self, path: str | os.PathLike[str], y: Any = None, sample_weight: Any = None,
                     training: bool = False, opset: int | None = None, metadata: Mapping[str, str] | None = None,
                     ) -> None:
         """Write the loss of a batch and its gradients with respect to all trainable weights as one ONNX file.
 
-        The weights are inputs; arguments and errors as `export_train_step`. With `training` layers such as dropout
-        act as in training.
+        The state are the weights that training changes; arguments and errors as `export_train_step`. With `training`
+        layers such as dropout act as in training, and what they change, moving means and seeds, has a next value.
         """
-        step_file.export_grad(self, path, y=y, sample_weight=sample_weight, training=training, opset=opset,
+        model: Any = self
+        step_file.export_grad(model, path, y=y, sample_weight=sample_weight, training=training, opset=opset,
                               metadata=metadata)
 
-    def export_eval(self, path: str | os.PathLike[str], y: Any = None, sample_weight: bool = False,
+    def export_eval(self, path: str | os.PathLike[str], y: Any = None, sample_weight: Any = None,
                     opset: int | None = None, metadata: Mapping[str, str] | None = None) -> None:
-        """Write predictions, loss and metrics of a batch as one ONNX file; the weights are inputs.
+        """Write predictions, loss and metrics of a batch, as `test_step` has them, as one ONNX file.
 
-        Arguments and errors as `export_train_step`, whose state this file takes, as far as it has inputs for it.
+        The state are the weights that training changes, as far as they are read. Arguments and errors as
+        `export_train_step`.
         """
-        step_file.export_eval(self, path, y=y, sample_weight=sample_weight, opset=opset, metadata=metadata)
+        model: Any = self
+        step_file.export_eval(model, path, y=y, sample_weight=sample_weight, opset=opset, metadata=metadata)
 
     # Compiled steps.
 
