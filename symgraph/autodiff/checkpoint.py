@@ -16,6 +16,7 @@ from symgraph.core.composite import DOMAIN, apply_body
 from symgraph.core.gradient import Application, gradient_of
 from symgraph.core.graph import Graph
 from symgraph.core.op import intern_op
+from symgraph.core.scope import autocast_dtype
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.value import Tensor, as_array
@@ -49,7 +50,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         operands = [x for x in leaves if isinstance(x, Operand)]
         masks = {i: x.mask for i, x in enumerate(operands) if x.mask is not None}
         kinds = tuple(x.type if isinstance(x, Operand) else (type(x), x) for x in leaves)
-        key = kinds, repr(pack(args, [0] * len(leaves))), tuple((i, mask.type) for i, mask in masks.items())
+        key = kinds, repr(pack(args, [0] * len(leaves))), tuple(
+            (i, mask.type) for i, mask in masks.items()), autocast_dtype()
         operands += masks.values()
         if key not in traces:
             symbols = [placeholder(x.type, f"x{i}") for i, x in enumerate(operands)]

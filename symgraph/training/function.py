@@ -16,7 +16,7 @@ from symgraph.core.errors import OpError
 from symgraph.core.graph import Graph
 from symgraph.core.op import intern_op
 from symgraph.core.recording import recorders
-from symgraph.core.scope import Trace, current_trace, tracing
+from symgraph.core.scope import Trace, autocast_dtype, current_trace, tracing
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import Dim, TensorType, ValueType
@@ -148,7 +148,7 @@ class Function:
         types = tuple(TensorType(x.dtype, x.shape) for x in fed)
         rest = pack(structure, (HOLE if isinstance(x, Tensor) else x for x in leaves))
         ranks = tuple(x.ndim for x in fed[len(fed) - len(masked):])
-        key = (tuple(_key(x) for x in leaves), repr(_outline(structure)), masked, ranks)
+        key = (tuple(_key(x) for x in leaves), repr(_outline(structure)), masked, ranks, autocast_dtype())
         group = self._traces.setdefault(key, [])
         for known, traced in group:
             if all(_covers(a, b) for a, b in zip(known, types, strict=True)):

@@ -183,6 +183,24 @@ def test_weights_are_read_in_the_dtype_of_the_computation_unless_they_say_not_to
     assert (layer.scale * 1.0).dtype == "float32"
 
 
+@pytest.mark.parametrize("wrap", [sg.function, sg.checkpoint])
+def test_a_compiled_function_reads_weights_as_the_layer_that_calls_it(wrap):
+    weight = sg.Variable([1.0, 2.0])
+    doubled = wrap(lambda x: weight * x)
+
+    class Double(layers.Layer):
+        def call(self, inputs):
+            return doubled(sg.ops.cast(inputs, inputs.dtype))
+
+    half, full = Double(dtype="mixed_float16"), Double()
+    x = np.ones(2, np.float32)
+
+    assert [half(x).dtype, full(x).dtype, half(x).dtype] == ["float16", "float32", "float16"]
+    with sg.GradientTape() as tape:
+        y = sg.sum(half(x))
+    assert tape.gradient(y, weight).dtype == "float32"
+
+
 def test_state_is_kept_in_its_own_dtype():
     layer = Scale(dtype="mixed_float16")
     layer(np.ones((2, 3), np.float32))
