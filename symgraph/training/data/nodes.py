@@ -149,6 +149,32 @@ class Items(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Picked(Node):
+    """The elements of these numbers, of a table or of items in memory."""
+
+    source: Table | Items
+    order: tuple[int, ...]
+
+    @property
+    def table(self) -> Table | None:
+        return self.source.table
+
+    def numbers(self, path: Path, start: int = 0) -> Iterator[int]:
+        return itertools.islice(iter(self.order), start, None)
+
+    def iterate(self, path: Path, start: int = 0) -> Iterator[Element]:
+        source = self.source
+        pick = source.row if isinstance(source, Table) else source.items.__getitem__
+        return map(pick, self.numbers(path, start))
+
+    def count(self) -> int:
+        return len(self.order)
+
+    def spec(self) -> Any:
+        return self.source.spec()
+
+
+@dataclass(frozen=True, eq=False)
 class Numbers(Node):
     """The numbers of a range."""
 

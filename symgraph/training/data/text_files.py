@@ -37,13 +37,21 @@ def files(given: Any) -> list[Path]:
     for one in several:
         if not isinstance(one, str | os.PathLike):
             raise TrainingError(f"a file is given by its path, got {type(one).__name__}")
-        if "://" in os.fspath(one):
-            raise TrainingError(f"{one} is an address; symgraph reads files only: download it first and give its path")
+        refuse_address(one)
         path = Path(one)
         if not path.is_file():
             raise TrainingError(f"there is no file {path}")
         paths.append(path)
     return paths
+
+
+def refuse_address(path: Any) -> None:
+    """Nothing is fetched from a network.
+
+    Errors: `TrainingError`.
+    """
+    if isinstance(path, str) and "://" in path:
+        raise TrainingError(f"{path} is an address; symgraph reads files only: download it first and give its path")
 
 
 def _lines(paths: Sequence[Path]) -> Iterator[str]:
