@@ -12,7 +12,7 @@ def main() -> None:
     """Run the example of a file of this folder."""
     parser = argparse.ArgumentParser(prog="python -m symgraph.models", description=__doc__)
     parser.add_argument("name", choices=NAMES, help="which file of models/ to run")
-    parser.add_argument("file", nargs="?", help="a text for lstm_text and gpt to learn; without, Python's own help texts")
+    parser.add_argument("file", nargs="?", help="a text for lstm_text and gpt; without, Python's own help texts")
     options = parser.parse_args()
     if options.file and options.name not in ("lstm_text", "gpt"):
         parser.error(f"{options.name} learns digits, not a text")

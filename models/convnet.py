@@ -19,7 +19,7 @@ def convnet(input_shape: Sequence[int] = (28, 28, 1), classes: int = 10, filters
     image = features = layers.Input(tuple(input_shape), name="image")
     for number, count in enumerate(filters, start=1):
         features = layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{number}")(features)
-        features = layers.BatchNormalization(name=f"norm{number}")(features)
+        features = layers.BatchNormalization(momentum=0.9, name=f"norm{number}")(features)
         features = layers.ReLU(name=f"relu{number}")(features)
         features = layers.MaxPooling2D(name=f"pool{number}")(features)
     features = layers.Flatten(name="flat")(features)

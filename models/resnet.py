@@ -42,7 +42,7 @@ def _block(x: Any, filters: int, strides: int, name: str) -> Any:
 def _normalized(x: Any, filters: int, size: int, strides: int, name: str) -> Any:
     x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal",
                       name=f"{name}_conv")(x)
-    return layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
 
 def main(epochs: int = 5) -> Model:

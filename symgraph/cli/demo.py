@@ -1,97 +1,31 @@
-"""`symgraph demo`: a real network imported, checked, cut open, built upon, exported and run on its own."""
+"""`symgraph demo`: a model trained, looked into and exported, and a real network imported, cut open and built upon."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-
-from symgraph import layers
-from symgraph.core.value import Tensor
-from symgraph.runtime.ort import onnxruntime
-from symgraph.training.model import Model, load_onnx
-
-NETWORK = "light_resnet50"
-CUT = "r171"
-"""The last feature map of ResNet-50, before pooling and classes."""
-
-Array = np.ndarray[Any, Any]
+from symgraph.cli import demo_files, demo_training
 
 
 def add_command(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser("demo", help="import ResNet-50, look inside, build on it, export, run the file alone")
-    parser.add_argument("--output", type=Path, help="keep the exported model as this file")
+    parser = commands.add_parser("demo", help="train a classifier of digits; import ResNet-50 and build on it")
+    parser.add_argument("--output", type=Path, help="keep models, training step and learning curve here")
+    parser.add_argument("--epochs", type=int, default=15, help="how long to train, 15 unless given")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Do it, saying in a line for each step what was done and how long it took."""
-    folder = Path(onnx.__file__).parent / "backend/test/data/light"
-    print(f"symgraph demo: {NETWORK} from the installed onnx {onnx.__version__}")
-    with step("import") as say:
-        resnet = load_onnx(folder / f"{NETWORK}.onnx")
-        say(f"{len(resnet.graph.nodes)} nodes, opset {resnet.graph.opsets['']}, input {resnet.input.type}")
-    image = _ramp(resnet.input.shape)
-    with step("run") as say:
-        classes = resnet.predict(image)
-        stored = _stored_tensor(folder / f"{NETWORK}_output_0.pb")
-        say(f"{classes.shape[1]} class scores; {_difference(classes, stored)} from the answer stored beside the file")
-    with step("look inside") as say:
-        features = Model(resnet.input, resnet.get_tensor(CUT), name="features")
-        inside = features.predict(image)
-        say(f'tensor "{CUT}" {features.output.type}, mean {inside.mean():.4g}: '
-            f"{len(features.graph.nodes)} of {len(resnet.graph.nodes)} nodes were needed")
-    with step("build on it") as say:
-        x = layers.Reshape((2048, 49), name="places").apply(features.output)
-        x = layers.GlobalAveragePooling1D(name="average").apply(x)
-        x = layers.LayerNormalization(name="normalise").apply(x)
-        x = layers.Dense(16, activation="relu", name="hidden").apply(x)
-        scores = layers.Dense(3, activation="softmax", name="scores").apply(x)
-        model = Model(features.input, [scores, features.output], name="resnet_with_head")
-        say(f"three classes on top, {model.count_params():,} parameters")
-    with step("run both modes") as say:
-        compiled, _ = model.predict(image)
-        eager: Any = Tensor(inside)
-        for name in ("places", "average", "normalise", "hidden", "scores"):
-            eager = model.get_layer(name).apply(eager)
-        say(f"symbols and values differ by {_difference(compiled, eager.numpy())}")
-    with tempfile.TemporaryDirectory() as scratch:
-        path = options.output or Path(scratch) / "resnet_with_head.onnx"
-        with step("export") as say:
-            model.export(path)
-            say(f"{path.name}, {path.stat().st_size:,} bytes, standard operators only")
-        with step("run the file") as say:
-            session = onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
-            alone = session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: image})[0]
-            say(f"onnxruntime alone differs by {_difference(compiled, alone)}")
-
-
-@contextmanager
-def step(title: str) -> Iterator[Any]:
-    """Time one step and print its line; the step says what it found."""
-    found: list[str] = []
     start = time.perf_counter()
-    yield found.append
-    print(f"  {title:<15} {time.perf_counter() - start:6.2f} s   {' '.join(found)}")
-
-
-def _ramp(shape: Any) -> Array:
-    """The input of the stored answers: numbers rising evenly from 0 to 1."""
-    size = int(np.prod(shape))
-    return (np.arange(size) / size).reshape(shape).astype(np.float32)
-
-
-def _stored_tensor(path: Path) -> Array:
-    return onnx.numpy_helper.to_array(onnx.TensorProto.FromString(path.read_bytes()))
-
-
-def _difference(a: Array, b: Array) -> str:
-    return f"at most {np.abs(a - b).max():.1e}"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.output or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        demo_training.run(folder, options.epochs)
+        demo_files.run(folder)
+    kept = f"; the files are in {folder}" if options.output else ""
+    print(f"all of it took {time.perf_counter() - start:.0f} s{kept}")

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -8,14 +9,18 @@ import symgraph as sg
 from symgraph.cli import main
 
 
-def test_the_demo_goes_all_the_way_and_keeps_the_file(capsys, tmp_path):
-    assert main(["demo", "--output", str(tmp_path / "demo.onnx")]) == 0
+def test_the_demo_goes_all_the_way_and_keeps_the_files(capsys, tmp_path):
+    assert main(["demo", "--epochs", "3", "--output", str(tmp_path)]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[1].strip() for line in lines[1:]] == [
-        "import", "run", "look inside", "build on it", "run both modes", "export", "run the file"]
-    onnx.checker.check_model(tmp_path / "demo.onnx", full_check=True)
-    assert {o.domain for o in onnx.load(tmp_path / "demo.onnx").opset_import} <= {"", "ai.onnx"}
+    steps = [line.split("  ")[1].strip() for line in lines if re.match(r"  \w.*\d s   ", line)]
+    assert steps == ["evaluate", "learning curve", "look inside", "export", "run the model", "train the file",
+                     "import", "run", "look inside", "build on it", "run both modes", "export", "run the file"]
+    assert sum(line.startswith("Epoch ") for line in lines) == 3
+    assert (tmp_path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("digits", "digits_step", "resnet_with_head"):
+        onnx.checker.check_model(tmp_path / f"{name}.onnx", full_check=True)
+        assert {o.domain for o in onnx.load(tmp_path / f"{name}.onnx").opset_import} <= {"", "ai.onnx"}
 
 
 def test_inspect_counts_operators_and_shows_inputs(capsys, tmp_path):
