@@ -44,7 +44,7 @@ class OperatorRNN(RNN):
         """Whether the operator computes what the cell does."""
         cell = self.cell
         is_sigmoid = cell.gates == 1 or cell.recurrent_activation is activations.sigmoid
-        return self.compute_dtype == "float32" and cell.activation is activations.tanh and is_sigmoid
+        return self.compute_dtype != "float64" and cell.activation is activations.tanh and is_sigmoid
 
     def run(self, x: Operand, initial: list[Operand] | None, mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
         x_mask, h_mask = self.cell.masks or (None, None)
@@ -82,7 +82,7 @@ class OperatorRNN(RNN):
         bias: Operand = self.cell.bias
         if bias.ndim == 2:
             return reshape(bias, (1, -1))
-        return expand_dims(concat([self._arranged(bias, 0), zeros(bias.shape, bias.dtype)], axis=0), 0)
+        return expand_dims(concat([self._arranged(bias, 0), zeros(bias.shape, self.compute_dtype)], axis=0), 0)
 
 
 class SimpleRNN(OperatorRNN):
