@@ -117,3 +117,12 @@ def test_a_layer_keeps_its_activity_regularizer_in_its_configuration():
     for layer in (sg.layers.Dense(2, activity_regularizer="l1"), sg.layers.ReLU(activity_regularizer="l1")):
         again = type(layer).from_config(layer.get_config())
         assert type(again.activity_regularizer) is sg.regularizers.L1
+
+
+def test_activity_regularization_adds_the_penalty_of_its_input():
+    layer = sg.layers.ActivityRegularization(0.1, 0.2)
+
+    y = layer(np.float32([[1, -2], [3, 0]]))
+
+    assert y.tolist() == [[1, -2], [3, 0]]
+    assert [float(x) for x in layer.losses] == [pytest.approx(1.7)]  # as in Keras: divided by the batch

@@ -204,3 +204,19 @@ def test_a_function_of_ones_own_has_no_name_to_be_found_by():
 def test_aliases_are_the_same_classes():
     assert layers.MaxPool2D is layers.MaxPooling2D and layers.Convolution2D is layers.Conv2D
     assert layers.GlobalAvgPool1D is layers.GlobalAveragePooling1D
+
+
+def test_build_takes_the_shapes_of_the_arguments_it_names():
+    class Mix(layers.Layer):
+        def build(self, left_shape, right_shape, extra_shape=None):
+            self.seen = left_shape, right_shape, extra_shape
+
+        def call(self, left, right, extra=None):
+            return left + right
+
+    layer, other = Mix(), Mix()
+    layer(ones(2, 3), right=ones(3))
+    other(layers.Input((3,)), layers.Input((1,)), layers.Input((4,)))
+
+    assert layer.seen == ((2, 3), (3,), None)
+    assert other.seen == ((None, 3), (None, 1), (None, 4))
