@@ -188,6 +188,8 @@ def column(name: str, value: Any, *, keep_dtype: bool = False) -> Column:
     if array.ndim == 0:
         raise ShapeError(f"{name} is a single number, {array}; samples lie along the first axis of an array "
                          "(dataset.batch(32) makes batches of single samples)")
+    if not keep_dtype and array.ndim == 1 and hasattr(value, "to_frame"):
+        array = array[:, None]  # a series of pandas is a column, as in Keras
     dtype = native(array.dtype) if keep_dtype else delivered(array.dtype)
     is_plain = array.dtype == dtype and array.flags.aligned and array.flags.c_contiguous
     if not is_plain and array.nbytes <= CONVERT_AT_ONCE and not _is_mapped(array):
@@ -219,11 +221,9 @@ def _as_numpy(value: Any) -> Array:
         return value.numpy()
     if hasattr(value, "detach"):
         return np.asarray(value.detach().cpu().numpy())
-    if hasattr(value, "to_numpy"):
-        array = np.asarray(value.to_numpy())
-        return array[:, None] if array.ndim == 1 and hasattr(value, "to_frame") else array  # a series, as in Keras
-    if hasattr(value, "numpy"):
-        return np.asarray(value.numpy())
+    for method in ("to_numpy", "numpy"):
+        if hasattr(value, method):
+            return np.asarray(getattr(value, method)())
     return np.asarray(value) if hasattr(value, "__array__") else as_array(value)
 
 
@@ -231,8 +231,8 @@ def _of_objects(name: str, value: Any, array: Array) -> Array:
     """Numbers that came as Python objects, as tables of mixed columns give them."""
     if hasattr(value, "to_numpy") and all(isinstance(x, bool | int | float | np.generic) for x in array.flat):
         return np.array(array.tolist())
-    odd = next(x for x in array.flat if not isinstance(x, str | bytes))
-    raise DtypeError(f"{name} has dtype object, with elements of type {type(odd).__name__}; "
+    kinds = sorted({type(x).__name__ for x in array.flat})
+    raise DtypeError(f"{name} has dtype object, with elements of type {', '.join(kinds)}; "
                      f'data are numbers, booleans or strings: {name}.astype("float32") where the values are numbers')
 
 

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import symgraph as sg
 from symgraph.core.errors import DtypeError, ShapeError, TrainingError
@@ -397,3 +399,45 @@ def test_a_model_learns_from_a_dataset():
     history = model.fit(dataset, epochs=8, verbose=0).history["loss"]
 
     assert history[-1] < history[0] / 50
+
+
+def test_a_series_of_pandas_gives_numbers():
+    class Series:
+        to_frame = None
+
+        def to_numpy(self):
+            return np.arange(2)
+
+    assert Dataset.from_tensor_slices(Series()).element_spec == TensorType("int64", ())
+
+
+SOURCES = [
+    numbers(13), Dataset.from_tensor_slices(np.arange(13)), Dataset.array(list(range(13))),
+    Dataset.from_generator(lambda: iter(range(13))),
+]
+STAGES = [
+    lambda d: d.shuffle(4, seed=1), lambda d: d.shuffle(40, seed=2), lambda d: d.repeat(2), lambda d: d.skip(2),
+    lambda d: d.take(9), lambda d: d.shard(2, 1), lambda d: d.batch(3).unbatch(), lambda d: d.batch(2, True).unbatch(),
+    lambda d: d.map(lambda x: x + 1), lambda d: d.filter(lambda x: x % 3 != 0), lambda d: d.concatenate(numbers(4)),
+    lambda d: d.cache(), lambda d: d.prefetch(2), lambda d: Dataset.zip(d, d).map(lambda x, y: x + y),
+    lambda d: d.flat_map(lambda x: numbers(x % 3)), lambda d: d.window(3, 2).flat_map(lambda w: w),
+    lambda d: d.interleave(lambda x: numbers(x % 4).shuffle(3, seed=3), 3, 2), lambda d: d.take_while(lambda x: x < 12),
+    lambda d: d.enumerate().map(lambda i, x: i + x), lambda d: d.repeat().take(17),
+    lambda d: d.batch(4).shuffle(2, 5).unbatch(),
+]
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(SOURCES), st.lists(st.sampled_from(STAGES), max_size=4), st.integers(0, 2), st.integers(0, 30))
+def test_any_pipeline_goes_on_as_if_it_had_not_stopped(source, stages, number, start):
+    def made():
+        dataset = source
+        for stage in stages:
+            dataset = stage(dataset)
+        return dataset.node
+
+    whole = plain(list(made().iterate((number,))))
+
+    assert plain(list(made().iterate((number,), start))) == whole[start:]
+    if whole:  # nothing, repeated without end, is nothing
+        assert made().count() in (len(whole), sg.data.UNKNOWN)

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import signal
 import threading
 import warnings
 
@@ -337,3 +338,25 @@ def test_datasets_shuffled_without_a_seed_are_brought_back_by_their_state():
         expected = [int(b.x[0][0]) for b in feed.batches(0)]
         other.restore(json.loads(json.dumps(feed.state())))
         assert [int(b.x[0][0]) for b in other.batches(0)] == expected
+
+
+def test_waiting_for_a_batch_can_be_interrupted():
+    released = threading.Event()
+
+    def stuck():
+        yield batch(0)
+        released.wait()
+
+    with make_feed(stuck) as feed:
+        batches = feed.batches(0)
+        next(batches)
+        (thread,) = prefetchers()
+        timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            next(batches)
+        timer.join()
+        released.set()
+    thread.join(timeout=10)
+
+    assert not thread.is_alive()
