@@ -79,6 +79,10 @@ class Picture:
     width: float
     height: float
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        return self.svg
+
 
 def draw(graph: Graph, nodes: Collection[Node] | None = None, depth: int | None = None,
          marked: Mapping[Node, str] | None = None) -> Picture:
@@ -87,7 +91,11 @@ def draw(graph: Graph, nodes: Collection[Node] | None = None, depth: int | None 
     `marked` gives nodes a style: `"removed"` or `"added"`.
     """
     shown = [node for node in graph.nodes if nodes is None or node in nodes]
-    boxes, edges = _boxes(graph, _groups(shown, depth), marked or {}, depth)
+    return render(*_boxes(graph, _groups(shown, depth), marked or {}, depth))
+
+
+def render(boxes: Mapping[Hashable, Box], edges: Sequence[tuple[Hashable, Hashable]]) -> Picture:
+    """Lay boxes out, which come in an order in which edges go forwards, and draw them."""
     layout = lay_out({key: box.size for key, box in boxes.items()}, edges)
     width, height = layout.width + 2 * MARGIN, layout.height + 2 * MARGIN
     body = [*_edge_shapes(layout, edges), *(_box_shape(box, layout.places[key]) for key, box in boxes.items())]
