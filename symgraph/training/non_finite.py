@@ -134,7 +134,7 @@ def _describe_node(graph: Graph, node: Node, feeds: Mapping[str, Array]) -> Find
     operands = [x for x in dict.fromkeys(node.operands) if x is not None and _is_float(x)]
     given = dict(zip(graph.inputs, graph.input_names, strict=True))
     fetched = [x for x in operands if isinstance(x, SymbolicTensor) and x not in given]
-    known = dict(zip([*outputs, *fetched], _run(graph, [*outputs, *fetched], feeds), strict=True))
+    known: dict[Operand, Array] = dict(zip([*outputs, *fetched], _run(graph, [*outputs, *fetched], feeds), strict=True))
     known.update((x, np.asarray(feeds[name])) for x, name in given.items() if name in feeds)
     known.update((x, x.numpy()) for x in operands if isinstance(x, Tensor | Variable))
     what = f"the output of {node.op.name}"

@@ -21,6 +21,8 @@ from symgraph.runtime.ort import onnxruntime
 from symgraph.training.weights_files import assign_all, numbered
 
 _KIND = "training"
+_FIELDS = {"kind": str, "epoch": int, "step": int, "stop_training": bool, "optimizer": str, "feed": dict,
+           "callbacks": dict, "plans": dict, "seed": int, "machine": str}
 
 
 def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -43,6 +45,8 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
     """
     if not isinstance(data, Mapping) or data.get("kind") != _KIND:
         raise CheckpointError(f"{path}: a checkpoint of something else than a training")
+    if wrong := [k for k, kind in _FIELDS.items() if not isinstance(data.get(k), kind)]:
+        raise CheckpointError(f"{path}: its data are not complete ({', '.join(wrong)}); nothing was changed")
     if data["optimizer"] != _optimizer(model):
         raise CheckpointError(f"{path}: the interrupted run had the optimizer {data['optimizer']}, this one has "
                               f"{_optimizer(model)}; nothing was changed")
@@ -54,6 +58,7 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
         raise CheckpointError(f"{path}: {error}; nothing was changed") from None
     try:
         _trace(model, data["epoch"])
+        progress.callbacks.set_state(data["callbacks"])
         assign_all(str(path), variables_of(model), arrays)
     except BaseException:
         progress.feed.restore(before)
@@ -64,7 +69,6 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
     progress.epoch, progress.step = data["epoch"], data["step"]
     progress.is_resumed = progress.step > 0
     model.stop_training = data["stop_training"]
-    progress.callbacks.set_state(data["callbacks"])
     if data["machine"] != _machine():
         warnings.warn(f"{path} was written with {data['machine']}, now it is {_machine()}: numbers may differ in the "
                       "last digits from those of a run that was not interrupted", stacklevel=3)
@@ -97,9 +101,14 @@ def _trace(model: Any, epoch: int) -> None:
 
 
 def _optimizer(model: Any) -> str:
-    """The class and arguments of the optimizer, without the learning rate, which is part of the state or a schedule."""
-    config = {k: v for k, v in model.optimizer.get_config().items() if k not in ("learning_rate", "name")}
+    """The class and arguments of the optimizer, without a learning rate that is a number: that is part of the state."""
+    config = {k: v for k, v in _without_rates(model.optimizer.get_config()).items() if k != "name"}
     return f"{type(model.optimizer).__name__}({', '.join(f'{k}={v!r}' for k, v in config.items())})"
+
+
+def _without_rates(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _without_rates(v) if isinstance(v, Mapping) else v for k, v in config.items()
+            if k != "learning_rate" or isinstance(v, Mapping)}
 
 
 def _machine() -> str:

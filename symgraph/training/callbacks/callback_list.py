@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from symgraph.core.errors import TrainingError
+from symgraph.core.errors import CheckpointError, TrainingError
 from symgraph.training.callbacks.callback import Callback
 from symgraph.training.callbacks.history import History
 from symgraph.training.callbacks.logs import Logs, numbers
@@ -86,11 +86,18 @@ class CallbackList(Callback):
         return {name: state for name, state in states if state}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Give each callback the state that is there for it; a warning names states nobody takes."""
+        """Give each callback the state that is there for it; a warning names states nobody takes.
+
+        Errors: `CheckpointError` for a state that is not that of such a callback.
+        """
         named = dict(self._named())
         for name, each in state.items():
-            if name in named:
+            if name not in named:
+                continue
+            try:
                 named[name].set_state(each)
+            except (KeyError, TypeError) as error:
+                raise CheckpointError(f"the saved state of {name} is none that it can take ({error!r})") from error
         if unknown := [name for name in state if name not in named]:
             warnings.warn(f"the saved state of the callbacks {', '.join(unknown)} is left aside: there are "
                           f"{', '.join(named) or 'none'} now", stacklevel=2)

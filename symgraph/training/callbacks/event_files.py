@@ -124,19 +124,17 @@ def graph_def(graph: Graph) -> Any:
 
     for x, name in zip(graph.inputs, graph.input_names, strict=True):
         start(x, "Placeholder", name)
-    for x in graph.leaves:
-        start(x, "Variable" if isinstance(x, Variable) else "Const", graph.names[x])
+    for leaf in graph.leaves:
+        start(leaf, "Variable" if isinstance(leaf, Variable) else "Const", graph.names[leaf])
     for node in graph.nodes:
         first = next((x for x in node.outputs if x is not None), None)
         own = graph.names[first] if first is not None else node.op.name
         path = "/".join(node.layer)
         name = unique(own if own.startswith(path) else f"{path}/{own}")
-        for i, y in enumerate(node.outputs):
-            if y is not None:
-                names[y] = name if i == 0 else f"{name}:{i}"
+        names.update((y, name if i == 0 else f"{name}:{i}") for i, y in enumerate(node.outputs) if y is not None)
         add(name, node.op.name, [names[x] for x in node.operands if x is not None and x in names], node.outputs)
-    for x, name in zip(graph.outputs, graph.output_names, strict=True):
-        add(unique(f"outputs/{name}"), "Identity", [names[x]], [x])
+    for y, name in zip(graph.outputs, graph.output_names, strict=True):
+        add(unique(f"outputs/{name}"), "Identity", [names[y]], [y])
     return GraphDef(node=nodes, versions=VersionDef(producer=22))
 
 
@@ -161,8 +159,8 @@ def as_images(weight: Array) -> Array | None:
         w = np.moveaxis(w, -1, 0)[..., None]
     if w.ndim != 4 or w.shape[-1] not in (1, 3, 4) or not w.size:
         return None
-    low, high = w.min(), w.max()
-    return (w - low) / (high - low if high > low else 1.0)
+    low, high = float(w.min()), float(w.max())
+    return np.asarray((w - low) / (high - low if high > low else 1.0))
 
 
 def png(image: Array) -> bytes:

@@ -249,6 +249,50 @@ def damage(path):
         file.truncate(1000)
 
 
+@pytest.mark.parametrize("changes, text", [
+    ({"epoch": "1"}, r"its data are not complete \(epoch\)"),
+    ({"callbacks": {"History": {"epoch": 3}}}, "the saved state of History is none that it can take"),
+])
+def test_data_that_are_not_those_of_a_training_are_refused(changes, text, tmp_path):
+    interrupted(tmp_path / "backup", (1, 3), small, list)
+    path = latest_checkpoint(tmp_path / "backup")
+    arrays, state = read_checkpoint(path)
+    write_checkpoint(path, arrays, {**state, **changes})
+
+    with pytest.raises(CheckpointError, match=text):
+        fit(small(), [BackupAndRestore(tmp_path / "backup")])
+
+
+@pytest.mark.parametrize("optimizer, watching", [
+    (lambda: sg.optimizers.LossScaleOptimizer(sg.optimizers.SGD(0.1)),
+     lambda: [sg.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)]),
+    (lambda: sg.optimizers.SGD(sg.optimizers.schedules.ExponentialDecay(0.1, 3, 0.5)), list),
+], ids=["inside another", "schedule"])
+def test_every_optimizer_goes_on(optimizer, watching, tmp_path):
+    def run(*callbacks):
+        model = small()
+        model.compile(optimizer(), "mse")
+        return fingerprint(model, fit(model, [*callbacks, *watching()], epochs=3))
+
+    expected = run()
+    with pytest.raises(Stop):
+        run(BackupAndRestore(tmp_path / "backup", save_freq=2), Interrupt(1, 3))
+
+    assert run(BackupAndRestore(tmp_path / "backup", save_freq=2)) == expected
+
+
+def test_another_schedule_is_refused(tmp_path):
+    def run(rate, *callbacks):
+        model = small()
+        model.compile(sg.optimizers.SGD(sg.optimizers.schedules.ExponentialDecay(rate, 3, 0.5)), "mse")
+        fit(model, list(callbacks))
+
+    with pytest.raises(Stop):
+        run(0.1, BackupAndRestore(tmp_path / "backup"), Interrupt(1, 3))
+    with pytest.raises(CheckpointError, match="had the optimizer SGD"):
+        run(0.2, BackupAndRestore(tmp_path / "backup"))
+
+
 def test_a_damaged_backup_is_an_error_and_stays(tmp_path):
     interrupted(tmp_path / "backup", (1, 3), small, list)
     damage(tmp_path / "backup" / "backup.ckpt")
