@@ -83,9 +83,10 @@ class TrainStep:
 
         Errors: `TrainingError` naming all that is missing, unknown, or of another shape or dtype; then nothing is set.
         """
-        if not model._is_connected:
+        if not model.weights:
             raise TrainingError(f'model "{model.name}" has no weights yet; call it on data before a state is loaded')
-        model._ready(None, training=model.compiled)
+        if model.compiled:
+            model.optimizer.build(model.trainable_variables)
         problems = [f"{name} is missing" for name in self.state if name not in state]
         problems += [f"there is no {name}; {nearest(name, self.state)}" for name in state if name not in self.state]
         known = variables_of(model)
