@@ -3,6 +3,7 @@
 `optimize(graph)` runs `INFERENCE`. A pass is any function `Graph -> Graph`; `rule` makes one of a pattern.
 """
 
+from symgraph.passes.absorb_relu_masks import absorb_relu_masks
 from symgraph.passes.bind_constants import bind_constants
 from symgraph.passes.bisect import Culprit, bisect
 from symgraph.passes.cost import Cost, cost
@@ -10,12 +11,14 @@ from symgraph.passes.divide_by_root import divide_by_root
 from symgraph.passes.errors import PassError
 from symgraph.passes.explain import Explanation, explain
 from symgraph.passes.fold_constants import fold_constants
+from symgraph.passes.fold_gradient_pads import fold_gradient_pads
 from symgraph.passes.fold_into_convolution import fold_into_convolution
 from symgraph.passes.fold_into_matmul import fold_into_matmul
 from symgraph.passes.fold_pads import fold_pads
 from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.freeze import freeze
 from symgraph.passes.fuse_attention import fuse_attention
+from symgraph.passes.fuse_convolution_bias import fuse_convolution_bias
 from symgraph.passes.fuse_elementwise import fuse_elementwise
 from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
 from symgraph.passes.fuse_gemm import fuse_gemm
@@ -64,18 +67,21 @@ __all__ = [
     "PassReport",
     "Report",
     "Rule",
+    "absorb_relu_masks",
     "bind_constants",
     "bisect",
     "cost",
     "divide_by_root",
     "explain",
     "fold_constants",
+    "fold_gradient_pads",
     "fold_into_convolution",
     "fold_into_matmul",
     "fold_pads",
     "fold_shapes",
     "freeze",
     "fuse_attention",
+    "fuse_convolution_bias",
     "fuse_elementwise",
     "fuse_for_onnxruntime",
     "fuse_gemm",

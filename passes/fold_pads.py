@@ -45,7 +45,8 @@ def _find(node: Node) -> Iterator[Region]:
     if node.op.name == "AveragePool":
         attributes["count_include_pad"] = 1
     inputs = (x, *(y for y in node.inputs[1:] if y is not None))
-    yield Region((pad, node), inputs, lambda *operands: apply_op(node.op, *operands, **attributes))
+    yield Region((node,), inputs,  # whoever else reads what is padded: it costs nothing
+                 lambda *operands: apply_op(node.op, *operands, **attributes))
 
 
 def _own_pads(node: Node, spatial: int) -> tuple[int, ...] | None:

@@ -11,6 +11,7 @@ import numpy as np
 from symgraph.core.graph import constant_array
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
+from symgraph.core.variable import Variable
 from symgraph.passes.attributes import attribute, axes_of
 from symgraph.passes.matching import dtype_of, shape_of
 from symgraph.passes.traits import BROADCASTING, ELEMENTWISE
@@ -133,9 +134,13 @@ def _turned(x: Operand, perm: Perm, known: Layouts) -> Operand | None:
 
 
 def _reshaped(x: Operand, perm: Perm) -> tuple[int, ...] | None:
-    """The shape of what `perm` makes `x` of, where only axes of size 1 move and a reshape made `x`."""
+    """The shape of what `perm` makes `x` of, where only axes of size 1 move, and x is a weight or made by a reshape."""
     shape, maker = shape_of(x) or (), x.node if isinstance(x, SymbolicTensor) else None
-    if len(shape) != len(perm) or maker is None or maker.op.domain or maker.op.name not in ("Reshape", "Unsqueeze"):
+    if isinstance(x, Variable):
+        shape = (1,) * (len(perm) - len(shape)) + shape
+    elif maker is None or maker.op.domain or maker.op.name not in ("Reshape", "Unsqueeze"):
+        return None
+    if len(shape) != len(perm):
         return None
     long = [axis for axis in inverse(perm) if shape[axis] != 1]
     sizes = tuple(shape[axis] if isinstance(shape[axis], int) else -1 for axis in inverse(perm))

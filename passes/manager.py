@@ -8,17 +8,20 @@ from collections.abc import Iterable
 from typing import Any, Literal, overload
 
 from symgraph.core.graph import Graph
+from symgraph.passes.absorb_relu_masks import absorb_relu_masks
 from symgraph.passes.bind_constants import bind_constants
 from symgraph.passes.bisect import MAX_ROUNDS, Location, prove
 from symgraph.passes.divide_by_root import divide_by_root
 from symgraph.passes.errors import PassError
 from symgraph.passes.fold_constants import fold_constants
+from symgraph.passes.fold_gradient_pads import fold_gradient_pads
 from symgraph.passes.fold_into_convolution import fold_into_convolution
 from symgraph.passes.fold_into_matmul import fold_into_matmul
 from symgraph.passes.fold_pads import fold_pads
 from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.freeze import freeze
 from symgraph.passes.fuse_attention import fuse_attention
+from symgraph.passes.fuse_convolution_bias import fuse_convolution_bias
 from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
 from symgraph.passes.fuse_gemm import fuse_gemm
 from symgraph.passes.fuse_rms_normalization import fuse_rms_normalization
@@ -50,14 +53,16 @@ from symgraph.passes.use_newer_operators import use_newer_operators
 from symgraph.passes.verify import Pass, name_of, run_pass
 from symgraph.runtime.exporter import walk_nodes
 
-TRAINING: tuple[Pass, ...] = (
+_SHARED: tuple[Pass, ...] = (
     remove_identity, remove_casts, fold_constants, inline_branches, simplify_sum_to, fold_shapes, merge_slices,
     split_slices, merge_pads, join_pads, merge_reshapes, remove_expands, remove_transposes, bind_constants,
     hoist_invariants, remove_unused, remove_neutral, share_common_subexpressions, simplify_sums, *SIMPLIFICATIONS)
+
+TRAINING: tuple[Pass, ...] = (*_SHARED, fold_pads, fold_gradient_pads, fuse_convolution_bias, fuse_gemm, absorb_relu_masks)
 """For graphs that are trained: weights stay variables."""
 
 INFERENCE: tuple[Pass, ...] = (
-    freeze, *TRAINING, fold_pads, fold_into_convolution, fold_into_matmul, recognize_activations,
+    freeze, *_SHARED, fold_pads, fold_into_convolution, fold_into_matmul, recognize_activations,
     recognize_normalization, recognize_rms_normalization, use_newer_operators, divide_by_root,
     fuse_gemm, turn_products, merge_parallel_matmuls)
 """For graphs that are only run, on any runtime: weights become constants, what training alone needs goes, and standard

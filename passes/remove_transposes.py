@@ -9,6 +9,7 @@ import numpy as np
 from symgraph.core.apply import apply_op
 from symgraph.core.graph import Graph, node_graphs
 from symgraph.core.op import Op, find_op
+from symgraph.core.scope import tracing
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.exactness import relaxed
@@ -98,8 +99,9 @@ def _merged(node: Node, operands: tuple[Operand | None, ...]) -> Results:
 def _sunk(node: Node, bare: list[Operand | None], move: Moved, transpose: Op, reshape: Op) -> Results:
     """The outputs of a node that works on what lies before transposes."""
     inputs = [move.inputs.get(place, x) for place, x in enumerate(bare)]
-    for place, shape in move.reshaped.items():
-        inputs[place] = apply_op(reshape, inputs[place], np.array(shape, np.int64))
+    with tracing():  # weights are not read
+        for place, shape in move.reshaped.items():
+            inputs[place] = apply_op(reshape, inputs[place], np.array(shape, np.int64))
     inputs += [move.inputs[place] for place in sorted(move.inputs) if place >= len(bare)]
     made = apply_op(node.op, *inputs, outputs=len(node.outputs), **move.attributes)
     results = made if isinstance(made, tuple) else (made,)

@@ -10,7 +10,7 @@ import numpy as np
 import symgraph as sg
 from benchmarks.training.cases import BETA_1, BETA_2, EPSILON, Case
 from benchmarks.training.models import make
-from benchmarks.training.worker import Step, serve
+from benchmarks.training.worker import THREADS, Step, serve
 from symgraph.core.types import TensorType
 from symgraph.runtime.devices import Device
 from symgraph.runtime.state import State
@@ -39,7 +39,7 @@ def graph_of(name: str, case: Case) -> tuple[Any, Any]:
 def build(case: Case, variant: str) -> Step:
     traced, optimizer = graph_of(sys.argv[1], case)
     state = State(traced.assigned, Device("CPU", 0))
-    compiled = Compiled(traced.graph, state, threads=2)
+    compiled = Compiled(traced.graph, state, threads=THREADS)
     rate = 0.0
 
     def step(wanted: float) -> Any:

@@ -23,7 +23,7 @@ from benchmarks.training.cases import (
     WIDTH,
     Case,
 )
-from benchmarks.training.worker import Step, serve
+from benchmarks.training.worker import THREADS, Step, serve
 
 
 def mlp() -> nn.Module:
@@ -139,7 +139,7 @@ def parameters(case: Case, name: str) -> list[Tensor]:
 
 
 def build(case: Case, variant: str) -> Step:
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     name, kind = sys.argv[1], variant.split("/")
     model = MODELS[name]()
     with torch.no_grad():

