@@ -10,6 +10,7 @@ from symgraph.layers.grouped_query_attention import GroupQueryAttention
 from symgraph.layers.input_layer import Input, InputLayer
 from symgraph.layers.input_spec import InputSpec
 from symgraph.layers.layer import Layer
+from symgraph.layers.lookup import deserialize, serialize
 from symgraph.layers.merging import (
     Add,
     Average,
@@ -117,6 +118,6 @@ __all__ = [
     "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax",
     "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells", "Subtract",
     "ThresholdedReLU", "TimeDistributed", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
-    "Wrapper", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "dot", "maximum",
-    "minimum", "multiply", "subtract",
+    "Wrapper", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "deserialize", "dot",
+    "maximum", "minimum", "multiply", "serialize", "subtract",
 ]

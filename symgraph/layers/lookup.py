@@ -1,4 +1,4 @@
-"""Layers by their class names and configurations. Public as `sg.layers.get`, `serialize` and `deserialize`."""
+"""Layers by their class names and configurations. Public as `sg.layers.serialize` and `sg.layers.deserialize`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,7 @@ from symgraph.core.registry import Registry
 from symgraph.layers.dtype_policy import DTypePolicy
 from symgraph.layers.layer import Layer
 
-__all__ = ["deserialize", "get", "serialize"]
-
-
-def get(identifier: object) -> Any:
-    """The layer that `identifier` means: a configuration, a class, a class's name, or the layer itself.
-
-    Errors: `LayerError` listing the nearest names.
-
-    >>> import symgraph as sg
-    >>> get({"class_name": "Dense", "config": {"units": 3}}).units
-    3
-    """
-    return _REGISTRY.get(identifier)
+__all__ = ["deserialize", "serialize"]
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -35,7 +23,11 @@ def serialize(layer: Layer) -> dict[str, Any]:
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The layer that `serialize`, or Keras, wrote down; `custom_objects` are classes of your own by name.
 
-    Errors: `LayerError` for an unknown class, and for arguments the class does not take.
+    Errors: `LayerError` for an unknown class, listing the nearest, and for arguments the class does not take.
+
+    >>> import symgraph as sg
+    >>> sg.layers.deserialize({"class_name": "Dense", "config": {"units": 3}}).units
+    3
     """
     return _REGISTRY.deserialize(config, custom_objects)
 
@@ -47,8 +39,7 @@ def _classes() -> dict[str, type]:
     return {name: cls for name, cls in found.items() if inspect.isclass(cls) and issubclass(cls, Layer)}
 
 
-_REGISTRY = Registry("layer", LayerError, ("layers",), _classes, base=Layer, only_objects=True, listed=30,
-                     expected="a configuration, a class or a layer")
+_REGISTRY = Registry("layer", LayerError, ("layers",), _classes, base=Layer, only_objects=True, listed=30)
 
 _POLICIES = Registry("dtype policy", DtypeError, ("", "dtype_policies"), {"DTypePolicy": DTypePolicy},
                      {"FloatDTypePolicy": DTypePolicy, "Policy": DTypePolicy}, base=DTypePolicy, only_objects=True)

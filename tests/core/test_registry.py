@@ -8,8 +8,6 @@ import pytest
 import symgraph as sg
 from symgraph.core.registry import registries
 from symgraph.layers.dtype_policy import DTypePolicy
-from symgraph.layers.lookup import deserialize as layer_from
-from symgraph.layers.lookup import serialize as layer_config
 from symgraph.utils import (
     custom_object_scope,
     deserialize_keras_object,
@@ -136,12 +134,12 @@ def test_a_registered_layer_is_made_again_inside_of_others():
         pass
 
     layer = sg.layers.Bidirectional(sg.layers.RNN(Cell(3, name="inside")))
-    config = plain(layer_config(layer))
+    config = plain(sg.layers.serialize(layer))
 
-    again = layer_from(config)
+    again = sg.layers.deserialize(config)
 
     assert "tests>Cell" in json.dumps(config)
-    assert type(again.forward_layer.cell) is Cell and layer_config(again) == layer_config(layer)
+    assert type(again.forward_layer.cell) is Cell and sg.layers.serialize(again) == sg.layers.serialize(layer)
 
 
 def test_scopes_nest_and_end():
