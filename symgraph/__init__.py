@@ -39,7 +39,7 @@ from symgraph.core.value import Tensor, tensor
 from symgraph.core.variable import Variable
 from symgraph.layers import Input, Layer, activations, constraints, initializers, regularizers
 from symgraph.layers import dtype_policy as dtype_policies
-from symgraph.layers.dtype_policy import config
+from symgraph.layers.dtype_policy import DTypePolicy, config
 from symgraph.layers.layer import clear_session
 from symgraph.ops import *
 from symgraph.ops import random_numbers as random
@@ -62,12 +62,13 @@ from symgraph.training import (
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "CheckpointError", "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph", "GraphError", "Input",
-    "Layer", "LayerError", "LimitError", "Memory", "MissingDependencyError", "Model", "NonFiniteError", "OpError",
-    "ProviderError", "ResourceError", "RunError", "Sequential", "ShapeError", "SymbolicTensor", "SymgraphError",
-    "Tensor", "TrainStep", "TrainingError", "UnsafeModelError", "UnsupportedOpError", "Variable", "activations",
-    "callbacks", "clear_session", "config", "constraints", "data", "device", "dispose", "dtype_policies", "function",
-    "initializers", "keep", "layers", "load_onnx", "losses", "memory", "metrics", "mixed_precision", "models", "ops",
-    "optimizers", "passes", "profile", "random", "regularizers", "runtime", "symbol", "tensor", "tidy", "time", "utils",
+    "CheckpointError", "DTypePolicy", "DisposedError", "DtypeError", "FormatError", "GradientError", "Graph",
+    "GraphError", "Input", "Layer", "LayerError", "LimitError", "Memory", "MissingDependencyError", "Model",
+    "NonFiniteError", "OpError", "ProviderError", "ResourceError", "RunError", "Sequential", "ShapeError",
+    "SymbolicTensor", "SymgraphError", "Tensor", "TrainStep", "TrainingError", "UnsafeModelError", "UnsupportedOpError",
+    "Variable", "activations", "callbacks", "clear_session", "config", "constraints", "data", "device", "dispose",
+    "dtype_policies", "function", "initializers", "keep", "layers", "load_onnx", "losses", "memory", "metrics",
+    "mixed_precision", "models", "ops", "optimizers", "passes", "profile", "random", "regularizers", "runtime",
+    "symbol", "tensor", "tidy", "time", "utils",
 ]
 __all__ += [*_autodiff, *ops.__all__]

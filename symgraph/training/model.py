@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,11 @@ from symgraph.runtime.importer import load_graph
 from symgraph.runtime.session import Session
 from symgraph.training import fitting
 from symgraph.training.batches import DEFAULT_BATCH, Batches
+from symgraph.training.checkpoints import SUFFIX
 from symgraph.training.function import HOLE, Traced, as_value, trace
 from symgraph.training.summary import format_summary
 from symgraph.training.trainer import Trainer
+from symgraph.training.weights_files import load_weights, save_weights
 
 Array = np.ndarray[Any, Any]
 
@@ -366,6 +369,30 @@ class Model(Trainer):
         if optimize:
             graph = passes.optimize(graph)
         save(graph, path, opset=opset, metadata=metadata)
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write all weights to a `.ckpt` file, which appears whole or not at all.
+
+        Errors: `LayerError` for other endings, and where the file is there and `overwrite` is False.
+        """
+        path = self._weights_path(filepath)
+        if not overwrite and path.exists():
+            raise LayerError(f'model "{self.name}": {path} is there already; give overwrite=True to replace it')
+        save_weights(self, path)
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Set all weights to those in a `.ckpt` file, in their order; the names may differ.
+
+        Errors: `CheckpointError` listing all that does not fit, and then nothing is set; `FormatError` for other files.
+        """
+        load_weights(self, self._weights_path(filepath))
+
+    def _weights_path(self, filepath: str | os.PathLike[str]) -> Path:
+        path = Path(filepath)
+        if path.suffix != SUFFIX:
+            raise LayerError(f'model "{self.name}": weights go to {SUFFIX} files, got {path.name}; Keras\'s files come '
+                             "with the Keras formats, export writes ONNX")
+        return path
 
     def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int = 100) -> None:
         """Print the layers with output shapes and numbers of parameters."""
