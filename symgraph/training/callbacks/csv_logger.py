@@ -28,7 +28,8 @@ class CSVLogger(Callback):
     >>> callbacks.on_train_begin()
     >>> callbacks.on_epoch_end(0, {"loss": 0.5, "val_loss": 0.25})
     >>> callbacks.on_train_end()
-    >>> open("log.csv").read().split()
+    >>> from pathlib import Path
+    >>> Path("log.csv").read_text().split()
     ['epoch,loss,val_loss', '0,0.5,0.25']
     """
 
