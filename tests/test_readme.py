@@ -16,7 +16,7 @@ def test_the_examples_run(code, tmp_path, monkeypatch):
 
     exec(compile(code, "README.md", "exec"), names)
 
-    assert (tmp_path / "model.onnx").exists()
+    assert (tmp_path / "model.onnx").exists() and (tmp_path / "step.onnx").exists()
     assert names["again"].output_names == ["scores"]
 
 
