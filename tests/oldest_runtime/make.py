@@ -1,15 +1,19 @@
-"""Export models of every layer family and the shared files, with inputs and expected outputs, into a folder.
+"""Export models of every layer family, the shared files, and steps of training, gradients and evaluation, with inputs
+and expected outputs, into a folder.
 
-`run.py` runs them where only an old onnxruntime and NumPy are installed: python make.py FOLDER
+`run.py` runs them where only an old onnxruntime and NumPy are installed: python -m tests.oldest_runtime.make FOLDER
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from run import as_array
+import onnxruntime
 
 import symgraph as sg
+from tests.oldest_runtime.run import as_array
+from tests.training.step_file.cases import CASES, case
+from tests.training.step_file.running import feeds_of
 
 SHARED = Path(__file__).parents[3] / "shared/data/onnx"
 RNG = np.random.default_rng(0)
@@ -72,10 +76,29 @@ def imported_models():
             yield f"file_{path.stem}", model, [reference["in__" + n.replace("/", "|")] for n in model.input_names]
 
 
+def export_step(folder, name, kind):
+    """One step as a file; what is expected is what the installed onnxruntime, which the tests look at, makes of it."""
+    model, batches = case(name)
+    path = folder / f"{kind}_{name.replace('/', '_')}.onnx"
+    _, y, w = batches[0]
+    options = {"training": True} if kind == "grad" else {}
+    getattr(model, f"export_{kind}")(path, y=y, sample_weight=w, **options)
+    step = sg.TrainStep.load(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feeds = {**feeds_of(step, batches[0]), **step.initial_state()}
+    inputs = {f"in{i}": feeds[value.name] for i, value in enumerate(session.get_inputs())}
+    np.savez(path.with_suffix(".npz"), **inputs,
+             **{f"out{i}": as_array(x) for i, x in enumerate(session.run(None, feeds))})
+
+
 def main():
+    folder = Path(sys.argv[1])
     for models in (layer_models, op_models, imported_models):
         for made in models():
-            export(Path(sys.argv[1]), *made)
+            export(folder, *made)
+    for name in CASES:
+        for kind in ("train_step", "grad", "eval") if name.startswith("model/") else ("train_step",):
+            export_step(folder, name, kind)
 
 
 if __name__ == "__main__":

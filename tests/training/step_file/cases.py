@@ -73,8 +73,9 @@ def many_metrics():
 
 def convolutional():
     model = sg.Sequential([
-        layers.Conv2D(4, 3, use_bias=False, input_shape=(8, 8, 2), name="conv"), layers.BatchNormalization(name="bn"), layers.ReLU(),
-        layers.MaxPooling2D(), layers.Dropout(0.3, seed=3, name="drop"), layers.Conv2D(3, 2, padding="same"),
+        layers.Conv2D(4, 3, use_bias=False, input_shape=(8, 8, 2), name="conv"),
+        layers.BatchNormalization(name="bn"), layers.ReLU(), layers.MaxPooling2D(),
+        layers.Dropout(0.3, seed=3, name="drop"), layers.Conv2D(3, 2, padding="same"),
         layers.SpatialDropout2D(0.2, seed=4), layers.Flatten(), layers.Dense(3, "softmax", name="head")], name="images")
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model, batches(floats(8, 8, 2), numbers(3))
@@ -83,8 +84,9 @@ def convolutional():
 def convolutions_of_all_kinds():
     model = sg.Sequential([
         sg.Input((8, 8, 2)), layers.SeparableConv2D(4, 3, strides=2, padding="same", activation="gelu"),
-        layers.DepthwiseConv2D(2), layers.AveragePooling2D(2, 1), layers.Conv2DTranspose(2, 3, strides=2, use_bias=False),
-        layers.UpSampling2D(2, interpolation="bilinear"), layers.GroupNormalization(2), layers.Cropping2D(1),
+        layers.DepthwiseConv2D(2), layers.AveragePooling2D(2, 1),
+        layers.Conv2DTranspose(2, 3, strides=2, use_bias=False), layers.UpSampling2D(2, interpolation="bilinear"),
+        layers.GroupNormalization(2), layers.Cropping2D(1),
         layers.GlobalAveragePooling2D(), layers.PReLU(), layers.UnitNormalization(), layers.Dense(2)], name="kinds")
     model.compile("adam", "huber")
     return model, batches(floats(8, 8, 2), floats(2))

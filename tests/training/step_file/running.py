@@ -1,8 +1,18 @@
-"""Running files of steps with nothing but ONNX Runtime: what a user without symgraph would write."""
+"""Writing files of steps, and running them with nothing but ONNX Runtime, as one would without symgraph."""
 
 import onnxruntime
 
+import symgraph as sg
 from symgraph.core.structure import flatten
+from tests.training.step_file.cases import case
+
+
+def exported(path, name, kind="train_step", **options):
+    """The model of a case and its batches; its step is written to `path` and read."""
+    model, batches = case(name)
+    _, y, w = batches[0]
+    getattr(model, f"export_{kind}")(path, y=y, sample_weight=w, **options)
+    return model, batches, sg.TrainStep.load(path)
 
 
 def session_of(path, level="ORT_ENABLE_ALL"):
