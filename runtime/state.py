@@ -70,7 +70,7 @@ class State:
         for v in self.variables:
             if v.dtype in PACKED or v.dtype == "string":
                 raise UnsupportedOpError(f"variable {v.name!r} of dtype {v.dtype} cannot be assigned in a compiled step")
-        self.sets = tuple(tuple(DeviceBuffer(v.dtype, v.shape, device) for v in self.variables) for _ in range(2))
+        self.sets = tuple(tuple(DeviceBuffer(v.dtype, v.numpy().shape, device) for v in self.variables) for _ in range(2))
         self._index = {v: i for i, v in enumerate(self.variables)}
         self._away = dict.fromkeys(self.variables)
         self._fetched: dict[Variable, tuple[int, Array]] = {}

@@ -31,7 +31,7 @@ class Trace:
 
     def __init__(self, *, is_definition: bool = False) -> None:
         around = _TRACE.get()
-        self.is_definition = is_definition or (around is not None and around.is_definition)
+        self.is_definition: bool = is_definition or (around is not None and around.is_definition)
         self.updates: dict[Variable, Operand] = {}
         self.losses: list[tuple[Any, Operand]] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
@@ -16,7 +15,7 @@ from symgraph.core.memory import ledger
 from symgraph.core.recording import recorders
 from symgraph.core.scope import autocast_dtype, autocasting, current_trace
 from symgraph.core.tensor import METHODS, Operand, SymbolicTensor
-from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating, numpy_dtype
+from symgraph.core.types import TensorType, as_dtype, as_shape, is_floating
 from symgraph.core.value import Array, Tensor, as_array, convert_array
 
 _NAMES = itertools.count()
@@ -108,7 +107,8 @@ class Variable(Operand):
             self._leave()
             self._version -= home.runs
             self._home = home
-            self._array = np.broadcast_to(np.zeros((), numpy_dtype(self.dtype)), self.shape)
+            held = self._held()
+            self._array = np.broadcast_to(np.zeros((), held.dtype), held.shape)
 
     def _leave(self) -> None:
         home = self._home
@@ -148,19 +148,24 @@ class Variable(Operand):
 
     def numpy(self) -> Array:
         """The present value; a later assignment does not change what was returned."""
+        held = self._held()
+        return held if self._home is None else self._home.fetch(self)
+
+    def _held(self) -> Array:
+        """The value, or something of its shape and dtype while it lives elsewhere."""
         if self._array is None:
             raise DisposedError(f"variable {self.name!r} was used after dispose()")
-        return self._array if self._home is None else self._home.fetch(self)
+        return self._array
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return math.prod(self.type.shape)  # type: ignore[arg-type]
+        return self._held().size
 
     @property
     def nbytes(self) -> int:
         """The number of bytes the value takes."""
-        return self.size * numpy_dtype(self.dtype).itemsize
+        return self._held().nbytes
 
     @property
     def device(self) -> str:
