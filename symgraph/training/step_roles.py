@@ -76,6 +76,8 @@ def _check_names(model: ModelProto, roles: dict[str, Any], who: str) -> None:
     for field in ("variables", "places", "gradients"):
         if odd := sorted(set(roles[field]) - set(roles["state"])):
             raise FormatError(f"{who}: its metadata {KEY!r} has {odd[0]!r} in {field!r} and not in 'state'")
+        if field != "gradients" and (odd := [name for name in roles["state"] if name not in roles[field]]):
+            raise FormatError(f"{who}: its metadata {KEY!r} has no {odd[0]!r} in {field!r}")
 
 
 def _initial_state(model: ModelProto, roles: dict[str, Any], who: str, files: ExternalFiles, limits: Limits,

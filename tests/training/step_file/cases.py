@@ -236,7 +236,7 @@ class Teaching(Subclassed):
         return super().call(inputs, training)
 
     def train_step(self, data):
-        x, y, _ = data
+        x, y = data
         with sg.GradientTape(persistent=True) as tape:
             h = self.drop(self.hidden(x), training=True)
             p, t = self.head(h), self.teacher(h)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,6 +15,8 @@ import symgraph as sg
 from symgraph.core.variable import Variable
 from tests.training.step_file.cases import CASES, MODELS, dense, layers
 from tests.training.step_file.running import exported, run, session_of
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -35,7 +38,7 @@ def test_a_file_is_sound_has_standard_operators_only_and_is_the_same_each_time(n
 def test_every_process_writes_the_same_bytes(name, tmp_path):
     code = "import sys; from tests.training.step_file.running import exported; exported(sys.argv[1], sys.argv[2])"
     for seed in "12":
-        subprocess.run([sys.executable, "-c", code, tmp_path / seed, name], check=True,
+        subprocess.run([sys.executable, "-c", code, tmp_path / seed, name], check=True, cwd=ROOT,
                        env={**os.environ, "PYTHONHASHSEED": seed})
 
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()

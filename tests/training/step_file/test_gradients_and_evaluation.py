@@ -122,7 +122,7 @@ def test_evaluation_takes_the_state_that_training_gives(tmp_path):
 def test_a_test_step_of_ones_own_is_what_evaluation_does(tmp_path):
     class Own(sg.Sequential):
         def test_step(self, data):
-            x, y, _ = data
+            x, y = data
             return {"loss": sg.max(sg.abs(self(x) - y)), "height": sg.max(self(x))}
 
     model = Own([layers.Dense(2, input_shape=(3,))], name="own")
