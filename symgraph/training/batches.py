@@ -10,8 +10,15 @@ import numpy as np
 from symgraph.core.errors import LayerError
 from symgraph.core.types import TensorType
 from symgraph.runtime.session import Session
+from symgraph.training.input_checks import fitted_array
 
 DEFAULT_BATCH = 32
+
+
+def run_on(session: Session, feeds: Mapping[str, Any]) -> list[Any]:
+    """Run a session on arrays by input name, fitted to the inputs."""
+    types = zip(session.input_names, session.graph.inputs, strict=True)
+    return session.run({**feeds, **{name: fitted_array(feeds[name], x.type) for name, x in types if name in feeds}})
 
 
 class Batches:
@@ -31,7 +38,7 @@ class Batches:
         size = fixed or batch_size
         count = None if size is None else _count(self.session, feeds)
         if count is None or size is None or (count <= size and steps is None and fixed is None):
-            return self.session.run(feeds)
+            return run_on(self.session, feeds)
         if fixed is not None and count % fixed:
             raise LayerError(f"the model takes batches of exactly {fixed}, "
                              f"got {count} samples, which do not divide evenly")
@@ -39,7 +46,7 @@ class Batches:
         parts = []
         for start in range(0, max(count, 1), size)[:steps]:
             stop = min(start + size, count)
-            part = self.session.run({name: array[start:stop] for name, array in arrays.items()})
+            part = run_on(self.session, {name: array[start:stop] for name, array in arrays.items()})
             _check_lengths(self.session, part, stop - start)
             parts.append(part)
         return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

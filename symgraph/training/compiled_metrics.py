@@ -32,7 +32,7 @@ class OutputMetric:
     is_weighted: bool
 
 
-class CompiledMetrics:
+class CompiledMetrics(Metric):
     """The metrics of all outputs. `weighted_metrics` are given the sample weights, `metrics` are not.
 
     Each is a list of names, functions and `Metric`s for one output; for several a list with an entry for each (None,
@@ -49,10 +49,11 @@ class CompiledMetrics:
     """
 
     def __init__(self, metrics: Any = None, weighted_metrics: Any = None, output_names: Any = None) -> None:
+        super().__init__(name="compile_metrics")
         self._given = (("metrics", metrics), ("weighted_metrics", weighted_metrics))
         self._names = output_names
         self._outputs: Outputs | None = None
-        self._metrics: tuple[OutputMetric, ...] = ()
+        self._of_outputs: tuple[OutputMetric, ...] = ()
         seen: list[Metric] = []
         for what, given in self._given:
             for x in leaves_of(given):
@@ -66,7 +67,7 @@ class CompiledMetrics:
     @property
     def metrics(self) -> list[Metric]:
         """The metrics, once built: first those without weights."""
-        return [x.metric for x in self._metrics]
+        return [x.metric for x in self._of_outputs]
 
     @property
     def variables(self) -> list[Variable]:
@@ -86,13 +87,13 @@ class CompiledMetrics:
                                     "and it has one state only; give one for each, or its name")
         shapes = [(shape_of(y), shape_of(p)) for y, p in zip(targets, flatten(y_pred), strict=True)]
         with not_tracing():
-            self._metrics = tuple(
+            self._of_outputs = tuple(
                 OutputMetric(i, _as_metric(x, *shapes[i]), what == "weighted_metrics")
                 for what, given in self._given for i, own in enumerate(_by_output(outputs, given, what))
                 for x in own)
         self._outputs = outputs
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Take a batch in. `sample_weight` is one for all outputs, or a list or dict by output.
 
         The masks of predictions count for metrics that are means, and for those whose `update_state` has a `mask`.
@@ -105,7 +106,7 @@ class CompiledMetrics:
         targets = arrange_targets(self._outputs, y_true, set())
         predictions = [as_operand(p) for p in flatten(y_pred)]
         weights = self._outputs.weights(sample_weight)
-        for i, metric, is_weighted in ((x.output, x.metric, x.is_weighted) for x in self._metrics):
+        for i, metric, is_weighted in ((x.output, x.metric, x.is_weighted) for x in self._of_outputs):
             if targets[i] is None:
                 raise TrainingError(f'{self._outputs.describe(i)} has the metric "{metric.name}" and no target')
             options: dict[str, Any] = {}
@@ -119,10 +120,10 @@ class CompiledMetrics:
             except (DtypeError, OpError, ShapeError) as error:
                 raise type(error)(f"{self._outputs.describe(i)}: {error}") from error
 
-    def result(self) -> dict[str, Operand]:
+    def result(self) -> dict[str, Operand]:  # type: ignore[override]
         """The numbers now, by their names in logs. A metric whose result is a dict gives its entries."""
         results: dict[str, Operand] = {}
-        for x in self._metrics:
+        for x in self._of_outputs:
             result = x.metric.result()
             if isinstance(result, Mapping):
                 for name, own in result.items():

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.core.errors import TrainingError
+from symgraph.core.errors import DtypeError, LayerError, RunError, ShapeError, TrainingError
 from symgraph.core.structure import flatten, pack
 from symgraph.core.types import numpy_dtype
 from symgraph.ops.seeds import make_default_seed
 from symgraph.training.callbacks import CallbackList, Logs
+from symgraph.training.callbacks.logs import numbers
 from symgraph.training.data.array_feed import ArrayFeed
 from symgraph.training.data.feed import Feed
 from symgraph.training.data.feeding import is_arrays, make_feed, split_validation
 from symgraph.training.progress_bar import is_terminal
-from symgraph.training.steps import StepFunction, as_arrays, as_tensors
+from symgraph.training.steps import StepFunction
 
 if TYPE_CHECKING:
     from symgraph.training.trainer import Trainer
@@ -34,7 +35,16 @@ class Progress:
     callbacks: CallbackList
     epoch: int = 0
     step: int = 0
-    is_resumed: bool = field(default=False)
+    is_resumed: bool = False
+    results: Results | None = None
+
+    def logs(self) -> dict[str, Any]:
+        """The logs of the last step."""
+        return {} if self.results is None else numbers(self.results())
+
+    def keep_logs(self, logs: dict[str, Any]) -> None:
+        """Take these for the logs of the last step."""
+        self.results = lambda: logs
 
 
 def fit(model: Trainer, x: Any, y: Any, batch_size: int | None, epochs: int, verbose: Any, callbacks: Any,
@@ -42,24 +52,28 @@ def fit(model: Trainer, x: Any, y: Any, batch_size: int | None, epochs: int, ver
         initial_epoch: int, steps_per_epoch: int | None, validation_steps: int | None,
         validation_batch_size: int | None, validation_freq: Any) -> Any:
     """`Model.fit`, which says what the arguments are."""
-    for name, value, low in (("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-            raise TrainingError(f"fit: {name} must be a whole number from {low} on, got {value!r}")
+    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise TrainingError(f"fit: {name} must be a whole number from 0 on, got {value!r}")
+    _check_frequency(validation_freq)
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split_validation((x, y, sample_weight), validation_split)
     feed = make_feed(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps_per_epoch=steps_per_epoch,
                      seed=make_default_seed(), class_weight=class_weight, training=True)
-    with closing(feed):
+    with ExitStack() as open_feeds:
+        open_feeds.enter_context(closing(feed))
         prepare(model, feed, training=True)
         validation = None
         if validation_data is not None:
-            validation = _validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
+            with _speaking_of("validation_data"):
+                validation = _validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
+                open_feeds.enter_context(closing(validation))
+                prepare(model, validation, training=False)
         listening = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=verbose,
                                  epochs=epochs, steps=feed.steps)
         progress = model._progress = Progress(feed, listening, initial_epoch)
         try:
-            with closing(validation) if validation is not None else closing(feed):
-                _fit(model, progress, epochs, validation, validation_freq)
+            _fit(model, progress, epochs, validation, validation_freq)
         finally:
             model._progress = None
     return model.history
@@ -70,7 +84,7 @@ def _fit(model: Trainer, progress: Progress, epochs: int, validation: Feed | Non
     model.stop_training = False
     logs: dict[str, Any] = {}
     callbacks.on_train_begin()
-    while progress.epoch < epochs and not model.stop_training:
+    while progress.epoch < epochs and (not model.stop_training or progress.is_resumed):
         epoch = progress.epoch
         if not progress.is_resumed:
             model.reset_metrics()
@@ -99,48 +113,41 @@ def evaluate(model: Trainer, x: Any, y: Any, batch_size: int | None, verbose: An
 
 
 def run_test(model: Trainer, feed: Feed, callbacks: CallbackList) -> dict[str, Any]:
-    """Evaluate on a feed; the metrics start anew before and after."""
+    """Evaluate on a feed, with metrics started anew."""
     model.reset_metrics()
+    model.stop_evaluating = False
     callbacks.on_test_begin()
     logs = _epoch(model, "test", feed, 0, callbacks, None)
     callbacks.on_test_end(logs)
-    model.reset_metrics()
     return logs
 
 
 def needs_loop(model: Trainer, x: Any, verbose: Any, callbacks: Any) -> bool:
     """Whether predicting for `x` is more than running the graph on arrays."""
     is_shown = verbose in (1, 2) or (verbose == "auto" and is_terminal())
-    is_own = model.run_eagerly or type(model).predict_step is not _trainer().predict_step
+    is_own = model.run_eagerly or model._has_own("predict_step")
     return is_shown or is_own or bool(callbacks) or not is_arrays(x)
-
-
-def _trainer() -> type[Trainer]:
-    from symgraph.training.trainer import Trainer  # which knows these loops
-
-    return Trainer
 
 
 def predict(model: Trainer, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any) -> Any:
     """`Model.predict` in a loop that callbacks hear of."""
     feed = make_feed(x, batch_size=batch_size, steps_per_epoch=steps, training=False)
     with closing(feed):
-        model._ready(feed.structure.x, training=False)
+        model._ready_for("predict", feed.structure)
         listening = CallbackList(callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
                                  steps=feed.steps)
-        is_own = model.run_eagerly or type(model).predict_step is not _trainer().predict_step
-
-        def run(data: Any) -> Any:
-            return model._run_step("predict", data) if is_own else model.predict_on_batch(data[0])
-
+        is_own = model.run_eagerly or model._has_own("predict_step")
+        model.stop_predicting = False
         listening.on_predict_begin()
         parts = []
         for step, batch in enumerate(feed.batches(0)):
             listening.on_predict_batch_begin(step)
             data = feed.structure.pack(batch)
-            outputs = run(data)
+            outputs = model._run_step("predict", data) if is_own else model.predict_on_batch(data[0])
             parts.append(flatten(outputs))
             listening.on_predict_batch_end(step, {"outputs": outputs})
+            if model.stop_predicting:
+                break
         listening.on_predict_end()
     if short := [len(batch) for batch in parts if any(np.ndim(a) == 0 for a in batch)]:
         raise TrainingError(f'model "{model.name}": an output without samples, of {short[0]}, cannot be joined; '
@@ -149,9 +156,9 @@ def predict(model: Trainer, x: Any, batch_size: int | None, verbose: Any, steps:
 
 
 def prepare(model: Trainer, feed: Feed, *, training: bool) -> None:
-    """Build model and optimizer for the batches of this feed, and look whether its targets fit."""
+    """Build model and optimizer for the batches of this feed, and look whether inputs and targets fit."""
     structure = feed.structure
-    model._ready(structure.x, training)
+    model._ready_for("train" if training else "test", structure)
     model._target_types = structure.y
     if isinstance(feed, ArrayFeed):
         counts = [len(part) for part in structure.unpack()]
@@ -166,49 +173,80 @@ def _validation_feed(data: Any, batch_size: int | None, steps: int | None) -> Fe
     return make_feed(data, steps_per_epoch=steps, training=False)
 
 
+def _check_frequency(frequency: Any) -> None:
+    is_number = isinstance(frequency, int | np.integer) and not isinstance(frequency, bool)
+    if not (is_number and frequency >= 1) and not isinstance(frequency, Collection):
+        raise TrainingError("fit: validation_freq must be a number of epochs from 1 on, or a list of epochs, "
+                            f"got {frequency!r}")
+
+
 def _is_due(epoch: int, frequency: Any) -> bool:
     """Whether this epoch is followed by validation: every so many, or those numbered from 1 in a list."""
-    if isinstance(frequency, int):
-        if frequency < 1:
-            raise TrainingError(f"fit: validation_freq must be a number of epochs from 1 on, got {frequency}")
-        return (epoch + 1) % frequency == 0
-    return epoch + 1 in frequency
+    if isinstance(frequency, Collection):
+        return epoch + 1 in frequency
+    return bool((epoch + 1) % frequency == 0)
+
+
+@contextmanager
+def _speaking_of(what: str) -> Iterator[None]:
+    """Errors inside begin with what they are about."""
+    try:
+        yield
+    except (TrainingError, ShapeError, DtypeError, LayerError) as error:
+        raise type(error)(f"{what}: {error}") from None
 
 
 def _epoch(model: Trainer, kind: str, feed: Feed, epoch: int, callbacks: CallbackList, progress: Progress | None,
            ) -> dict[str, Any]:
     """Run the steps of an epoch and give the logs of the last one."""
     start = 0 if progress is None else progress.step
-    hooks = _Hooks(callbacks, kind)
+    if progress is not None and model.stop_training:  # by a callback, before the interruption
+        return progress.logs()
+    hooks = _Hooks(callbacks, kind, model.steps_per_execution)
     steps = _eager_steps if model.run_eagerly else _array_steps if isinstance(feed, ArrayFeed) else _steps
     results: Results | None = None
-    group, waiting = model.steps_per_execution, 0
     for step, results in steps(model, kind, feed, epoch, start, hooks):
         if progress is not None:
-            progress.step = step + 1
-        waiting += 1
-        if hooks.has_any and waiting >= group:
-            waiting = 0
-            hooks.end(step, Logs(results))
-        if model.stop_training and kind == "train":
+            progress.step, progress.results = step + 1, results
+        if hooks.has_any:
+            hooks.end(step, results)
+        if model.stop_training if progress is not None else model.stop_evaluating:
             break
     if results is None:
-        if start:  # interrupted after the last step: the restored metrics have the results
-            return {name: as_number(value) for name, value in as_arrays(model.get_metrics_result()).items()}
+        if progress is not None and start:  # the epoch was interrupted after its last step
+            return progress.logs()
         raise TrainingError(f"{feed.describe()} gave no batch in epoch {epoch + 1}")
-    logs = {name: as_number(value) for name, value in results().items()}
-    if hooks.has_any and waiting:
-        hooks.end(step, Logs(results))
+    logs = numbers(results())
+    if hooks.has_any:
+        hooks.close(step, results)
     return logs
 
 
 class _Hooks:
-    """The hooks of batches of one loop, called only where somebody listens."""
+    """The hooks of batches of one loop, called only where somebody listens, and once for each group of steps."""
 
-    def __init__(self, callbacks: CallbackList, kind: str) -> None:
+    def __init__(self, callbacks: CallbackList, kind: str, group: int) -> None:
         self.has_any = bool(getattr(callbacks, f"has_{kind}_batch_hooks"))
-        self.begin = getattr(callbacks, f"on_{kind}_batch_begin")
-        self.end = getattr(callbacks, f"on_{kind}_batch_end")
+        self._begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        self._end = getattr(callbacks, f"on_{kind}_batch_end")
+        self._group, self._waiting = group, 0
+
+    def begin(self, step: int) -> None:
+        """A step begins."""
+        if not self._waiting:
+            self._begin(step)
+
+    def end(self, step: int, results: Results) -> None:
+        """A step is over."""
+        self._waiting += 1
+        if self._waiting >= self._group:
+            self.close(step, results)
+
+    def close(self, step: int, results: Results) -> None:
+        """A group is over, if there is one, for this was its last step."""
+        if self._waiting:
+            self._waiting = 0
+            self._end(step, Logs(results))
 
 
 def _array_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks: _Hooks,
@@ -224,18 +262,21 @@ def _array_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, 
     for step in range(start, plan.steps):
         if hooks.has_any:
             hooks.begin(step)
-        if plan.rows(step) == size:
-            if compiled is None:
-                compiled = function.prepare(template, plan.steps - step)
-                own = [x for x in compiled.inputs if x is not None]
-                fill = plan.bind(own) if len(own) == len(compiled.inputs) else None
-            if fill is not None:
-                fill(step)
-                compiled.run()
-                yield step, results
-                continue
-        compiled = None
-        function.run(structure.pack(_gather(plan, structure, step)))
+        try:
+            if plan.rows(step) == size:
+                if compiled is None:
+                    compiled = function.prepare(template, plan.steps - step)
+                    own = [x for x in compiled.inputs if x is not None]
+                    fill = plan.bind(own) if len(own) == len(compiled.inputs) else None
+                if fill is not None:
+                    fill(step)
+                    compiled.run()
+                    yield step, results
+                    continue
+            compiled = None
+            function.run(structure.pack(_gather(plan, structure, step)))
+        except RunError as error:
+            raise _placed(error, kind, epoch, step) from None
         yield step, results
 
 
@@ -255,24 +296,29 @@ def _steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks:
            ) -> Iterator[tuple[int, Results]]:
     function: StepFunction = model._step_function(kind)
     structure = feed.structure
-    batches = feed.batches(epoch, start)
-    for step, batch in enumerate(batches, start):
+    for step, batch in enumerate(feed.batches(epoch, start), start):
         if hooks.has_any:
             hooks.begin(step)
-        function.run(structure.pack(batch))
+        with _speaking_of(f"batch {step} of {feed.describe()}"):
+            model._check_targets(structure, batch.y, training=kind == "train")
+        try:
+            function.run(structure.pack(batch))
+        except RunError as error:
+            raise _placed(error, kind, epoch, step) from None
         yield step, function.results
 
 
 def _eager_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks: _Hooks,
                  ) -> Iterator[tuple[int, Results]]:
-    run = getattr(model, f"{kind}_step")
     for step, batch in enumerate(feed.batches(epoch, start), start):
         if hooks.has_any:
             hooks.begin(step)
-        logs = run(as_tensors(feed.structure.pack(batch)))
-        yield step, lambda logs=logs: as_arrays(logs)
+        logs = model._run_step(kind, feed.structure.pack(batch))
+        yield step, lambda logs=logs: logs
 
 
-def as_number(value: Any) -> Any:
-    """A scalar as a Python number."""
-    return value.item() if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0 else value
+def _placed(error: RunError, kind: str, epoch: int, step: int) -> RunError:
+    """The error of a step that failed, with the number of the step."""
+    if kind != "train":
+        return type(error)(f"{error}; this was batch {step + 1} of the evaluation")
+    return type(error)(f"{error}; this was step {step + 1} of epoch {epoch + 1}, and the model is as it was before it")

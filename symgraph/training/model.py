@@ -23,13 +23,15 @@ from symgraph.layers.layer import Layer
 from symgraph.layers.masking import carry, with_mask
 from symgraph.layers.network import Network
 from symgraph.ops.casting import cast
+from symgraph.ops.shape import expand_dims, squeeze
 from symgraph.runtime.exporter import save
 from symgraph.runtime.importer import load_graph
 from symgraph.runtime.session import Session
 from symgraph.training import fitting
-from symgraph.training.batches import DEFAULT_BATCH, Batches
+from symgraph.training.batches import DEFAULT_BATCH, Batches, run_on
 from symgraph.training.checkpoints import SUFFIX
 from symgraph.training.function import HOLE, Traced, as_value, trace
+from symgraph.training.input_checks import NUMBERS, fitted_shape
 from symgraph.training.summary import format_summary
 from symgraph.training.trainer import Trainer
 from symgraph.training.weights_files import load_weights, save_weights
@@ -216,10 +218,15 @@ class Model(Trainer):
     def _as_operand(self, wanted: SymbolicTensor, given: Any) -> Any:
         if not isinstance(given, Operand):
             return Tensor(as_array(given, wanted.dtype))
-        if not isinstance(given.type, TensorType) or given.dtype == wanted.dtype or not (
-                is_floating(given.dtype) and is_floating(wanted.dtype)):
+        if not isinstance(given.type, TensorType) or not isinstance(wanted.type, TensorType):
             return given
-        return carry(cast(given, wanted.dtype), given.mask)
+        fitted = given
+        shape = None if given.type.shape is None else fitted_shape(given.shape, wanted.shape)
+        if shape is not None and len(shape) != given.ndim:
+            fitted = squeeze(given, -1) if len(shape) < given.ndim else expand_dims(given, -1)
+        if given.dtype != wanted.dtype and is_floating(wanted.dtype) and given.dtype in NUMBERS:
+            fitted = cast(fitted, wanted.dtype)
+        return given if fitted is given else carry(fitted, given.mask)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
                 callbacks: Any = None) -> Any:
@@ -228,6 +235,7 @@ class Model(Trainer):
         `x` is an array, a list of arrays for several inputs, a dict by input name, or anything that gives batches, as
         for `fit`. An empty batch gives empty results. An imported model runs on everything at once unless `batch_size`
         is given. `steps` is the number of batches at most; `verbose` as in `fit`, "auto" shows a bar on a terminal.
+        Numbers of other dtypes are cast where an input takes floats, as in training.
 
         Errors: `LayerError` naming the input, what it got and what it expected.
         """
@@ -243,7 +251,7 @@ class Model(Trainer):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, whatever its size, as NumPy arrays."""
         feeds = self._feeds(x)
-        return pack(self._output_structure, self._session(None).run(feeds))
+        return pack(self._output_structure, run_on(self._session(None), feeds))
 
     def execute(self, inputs: Any, outputs: str | Sequence[str] | None = None) -> Any:
         """The tensors called `outputs`: names of layers, or of any tensor inside. Only what they need is computed.
@@ -254,10 +262,10 @@ class Model(Trainer):
         """
         feeds = self._feeds(inputs)
         if outputs is None:
-            return pack(self._output_structure, map(as_value, self._session(None).run(feeds)))
+            return pack(self._output_structure, map(as_value, run_on(self._session(None), feeds)))
         names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
         session = self._session(names)
-        results = [as_value(x) for x in session.run({name: feeds[name] for name in session.input_names})]
+        results = [as_value(x) for x in run_on(session, {name: feeds[name] for name in session.input_names})]
         return results[0] if isinstance(outputs, str) else results
 
     def _session(self, names: tuple[str, ...] | None) -> Session:
@@ -307,14 +315,20 @@ class Model(Trainer):
                 raise LayerError(f'model "{self.name}" has the inputs {", ".join(map(repr, keys))}; '
                                  f"got {', '.join(map(repr, x)) or 'none'}")
             return [x[k] for k in keys]
-        if len(wanted) == 1 and not (isinstance(x, list | tuple) and len(x) == 1 and isinstance(
-                x[0], np.ndarray | Operand) and isinstance(self._input_structure, list | tuple)):
+        if len(wanted) == 1 and not self._is_list_of_one(x):
             return [x]
         if not isinstance(x, list | tuple) or len(x) != len(wanted):
-            got = f"{len(x)} arrays" if isinstance(x, list | tuple) else f"one {type(x).__name__}"
+            got = f"{len(x)} arrays" if isinstance(x, list | tuple) else "one array"
             raise LayerError(f'model "{self.name}" has {len(wanted)} inputs '
                              f"({', '.join(self.input_names)}), got {got}")
         return list(x)
+
+    def _is_list_of_one(self, x: Any) -> bool:
+        """Whether `x` is a list with the array for the only input, not one whose first row is an array."""
+        if not isinstance(x, list | tuple) or len(x) != 1 or not isinstance(x[0], np.ndarray | Operand | TensorType):
+            return False
+        rank = len(x[0].shape or ())
+        return isinstance(self._input_structure, list | tuple) or rank >= len(self.inputs[0].shape)
 
     # Subclasses with a call of their own.
 

@@ -8,6 +8,7 @@ from typing import Any
 from symgraph.core.errors import LayerError
 from symgraph.core.scope import not_tracing
 from symgraph.core.tensor import Operand, SymbolicTensor
+from symgraph.core.types import TensorType, as_dtype, is_floating
 from symgraph.core.value import as_array
 from symgraph.layers.input_layer import Input, InputLayer
 from symgraph.layers.layer import Layer
@@ -18,7 +19,7 @@ class Sequential(Model):
     """A stack of layers, each fed with the output of the one before.
 
     It is built as soon as the input's shape is known: from `Input(...)` or `input_shape=` of the first layer,
-    from `build(input_shape)`, or from the first data.
+    from `build(input_shape)`, or from the first data. Where that were whole numbers and floats follow, it takes these.
 
     >>> import symgraph as sg
     >>> model = sg.Sequential([sg.layers.Dense(2, activation="relu"), sg.layers.Dense(1)])
@@ -31,6 +32,7 @@ class Sequential(Model):
         self._stack: list[Layer] = []
         self._entry: SymbolicTensor | None = None
         self._results: list[Any] = []
+        self._is_guess = False
         for layer in layers or ():
             self._append(layer)
         self._rebuild()
@@ -65,23 +67,36 @@ class Sequential(Model):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Apply to symbols or values, building for them first where that is still to do."""
-        if self._network is None and args:
+        if args and (self._network is None or self._is_guess):
             x = args[0] if isinstance(args[0], Operand) else as_array(args[0])
-            self._open_for(x)
+            if self._network is None or self._is_too_narrow_for(x):
+                self._open_for(x)
         return super().__call__(*args, **kwargs)
 
     def _connect_to(self, x: Any) -> None:
         self._open_for(x if isinstance(x, Operand) else as_array(x))
 
+    def _feeds(self, x: Any) -> dict[str, Any]:
+        if self._is_guess and self._is_too_narrow_for(given := x if isinstance(x, Operand) else as_array(x)):
+            self._open_for(given)
+        return super()._feeds(x)
+
     def _build_for(self, types: Any) -> None:
-        if self._network is None:
+        if self._network is None or (isinstance(types, TensorType) and self._is_too_narrow_for(types)):
             self._open_for(types)
 
     def _open_for(self, x: Any) -> None:
         if not self._stack:
             raise LayerError(f'model "{self.name}" has no layers yet; add some first')
         self._entry = Input(x.shape[1:], dtype=str(x.dtype))
+        self._is_guess = True
+        self._results.clear()
         self._rebuild()
+
+    def _is_too_narrow_for(self, x: Any) -> bool:
+        """Whether the input was made for the whole numbers that came first, and now come others."""
+        return self._is_guess and self._entry is not None and not is_floating(self._entry.dtype) and (
+            is_floating(as_dtype(x.dtype)))
 
     def _append(self, layer: Any) -> None:
         if isinstance(layer, SymbolicTensor) and layer.call is not None and isinstance(layer.call.layer, InputLayer):

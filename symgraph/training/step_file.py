@@ -33,7 +33,7 @@ VERSION = 1
 def export_train_step(model: Model, path: str | os.PathLike[str], **options: Any) -> None:
     """`Model.export_train_step`."""
     model._require_compiled("export_train_step")
-    _export(model, path, "train", lambda batch: _logged(model, model.train_step, batch), **options)
+    _export(model, path, "train", lambda batch: _logged(model, "train", batch), **options)
 
 
 def export_eval(model: Model, path: str | os.PathLike[str], **options: Any) -> None:
@@ -41,7 +41,7 @@ def export_eval(model: Model, path: str | os.PathLike[str], **options: Any) -> N
     model._require_compiled("export_eval")
 
     def step(batch: Any) -> dict[str, Any]:
-        results = _logged(model, model.test_step, batch)
+        results = _logged(model, "test", batch)
         return {**results, "predictions": flatten(model(batch[0], training=False))}
 
     _export(model, path, "eval", step, **options)
@@ -55,7 +55,7 @@ def export_grad(model: Model, path: str | os.PathLike[str], *, training: bool = 
         x, y, weight = batch
         weights = model.trainable_variables
         with GradientTape() as tape:
-            loss = model.compute_loss(x, y, model(x, training=training), weight, training=training)
+            loss = model._loss_of(x, y, model(x, training=training), weight, training=training)
         found = dict(zip(weights, tape.gradient(loss, weights), strict=True))
         absent = ", ".join(v.name for v, g in found.items() if g is None)
         if len(found) == sum(g is None for g in found.values()):
@@ -69,14 +69,14 @@ def export_grad(model: Model, path: str | os.PathLike[str], *, training: bool = 
     _export(model, path, "grad", step, **options)
 
 
-def _logged(model: Model, step: Any, batch: Any) -> dict[str, Any]:
+def _logged(model: Model, kind: str, batch: Any) -> dict[str, Any]:
     """The loss and the metrics of a batch that `train_step` or `test_step` gives, metrics started anew."""
     model.reset_metrics()
     model._batch_loss = None
-    logs = step(batch)
+    logs = model._step(kind)(batch)
     loss, model._batch_loss = model._batch_loss, None
     if loss is None and "loss" not in logs:
-        raise TrainingError(f'model "{model.name}": its {step.__name__} gives no "loss" among '
+        raise TrainingError(f'model "{model.name}": its {kind}_step gives no "loss" among '
                             f"{', '.join(logs) or 'nothing'}")
     return {"loss": logs["loss"] if loss is None else loss, "metrics": _without_loss(logs)}
 

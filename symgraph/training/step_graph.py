@@ -127,7 +127,7 @@ class StepBuilder:
         """The variables that a step of training changes."""
         if not self.model.trainable_variables:
             return {}
-        return dict.fromkeys(self.trace(self.model.train_step).assigned)
+        return dict.fromkeys(self.trace(self.model._step("train")).assigned)
 
     def _results(self, outputs: Mapping[str, Any], inputs: Mapping[Variable, str], taken: Sequence[str],
                  ) -> tuple[list[str], dict[str, Any]]:

@@ -35,7 +35,7 @@ def variables_of(model: Trainer) -> dict[Variable, Found]:
     weights = model.weights
     found = {v: (v.name, f"weight {i} of {len(weights)}") for i, v in enumerate(weights)}
     seeds = 0
-    for owner, value in _held(model):
+    for owner, value in held_by(model):
         if isinstance(value, SeedGenerator):
             found.setdefault(value.state, (f"{owner}/{value.state.name}", f"seed {seeds}"))
             seeds += 1
@@ -66,7 +66,7 @@ def unique(wanted: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     return names
 
 
-def _held(model: Trainer) -> Iterator[tuple[str, Any]]:
+def held_by(model: Trainer) -> Iterator[tuple[str, Any]]:
     """What is an attribute of the model or of a layer inside, alone or in lists and dicts, with the owner's name."""
     for layer, _ in model._walk_layers():
         for value in list(vars(layer).values()):

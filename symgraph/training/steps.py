@@ -45,7 +45,10 @@ def trace_step(function: Callable[..., Any], types: Sequence[TensorType], struct
     count = len(flatten(traced.outputs)) + len(traced.assigned)
     outputs = traced.graph.outputs[:count]
     graph = traced.graph.with_outputs(outputs, _output_names(traced, count))
-    return TracedStep(passes.optimize(graph, passes.TRAINING), traced.outputs, traced.assigned)
+    graph = passes.optimize(graph, passes.TRAINING)
+    if current_device().kind == "CPU":
+        graph = passes.prepare_step(graph)
+    return TracedStep(graph, traced.outputs, traced.assigned)
 
 
 def _output_names(traced: Traced, count: int) -> list[str]:
@@ -68,11 +71,13 @@ class StepFunction:
     It is traced and compiled for the sizes of the first batch. Other sizes run on a graph that leaves open what
     differs; a size that comes again and again gets a graph of its own. All of them share the state. Which graph a
     batch runs on decides the last bits of the results; `get_plan` and `set_plan` keep that over an interruption.
+    `made_of` is for whoever makes it to say what it depends on besides its batch.
     """
 
-    def __init__(self, function: Callable[[Any], Any], name: str) -> None:
+    def __init__(self, function: Callable[[Any], Any], name: str, made_of: tuple[Any, ...] = ()) -> None:
         self.function = function
         self.name = name
+        self.made_of = made_of
         self.state: State | None = None
         self._plan = Plan()
         self._compiled: dict[object, _Compiled] = {}

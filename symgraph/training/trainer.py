@@ -23,7 +23,13 @@ class Trainer(ModelSteps):
     """The part of a model that trains it."""
 
     stop_training = False
-    """Set it to end `fit` after the present epoch; callbacks do."""
+    """Set it to end `fit` after the present step, as callbacks do; the epoch ends with its validation."""
+
+    stop_evaluating = False
+    """Set it to end `evaluate` after the present batch."""
+
+    stop_predicting = False
+    """Set it to end `predict` after the present batch, where it hears of callbacks."""
 
     history: Any = None
     """What the last `fit` returned."""

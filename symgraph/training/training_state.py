@@ -18,11 +18,13 @@ from symgraph.core.variable import Variable
 from symgraph.ops.seeds import SeedGenerator, global_generator
 from symgraph.runtime.devices import provider_name, resolve_providers
 from symgraph.runtime.ort import onnxruntime
+from symgraph.training.optimizers.base import Optimizer
+from symgraph.training.step_variables import held_by
 from symgraph.training.weights_files import assign_all, numbered
 
 _KIND = "training"
 _FIELDS = {"kind": str, "epoch": int, "step": int, "stop_training": bool, "optimizer": str, "feed": dict,
-           "callbacks": dict, "plans": dict, "seed": int, "machine": str}
+           "callbacks": dict, "plans": dict, "logs": dict, "seed": int, "machine": str}
 
 
 def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -33,7 +35,7 @@ def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         "kind": _KIND, "epoch": progress.epoch, "step": progress.step, "stop_training": bool(model.stop_training),
         "optimizer": _optimizer(model), "feed": progress.feed.state(), "callbacks": progress.callbacks.get_state(),
         "plans": {kind: function.get_plan() for kind, function in model._step_functions.items()},
-        "seed": global_generator().seed, "machine": _machine()}
+        "logs": progress.logs(), "seed": global_generator().seed, "machine": _machine()}
     return arrays, data
 
 
@@ -56,18 +58,22 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
         progress.feed.restore(data["feed"])
     except TrainingError as error:
         raise CheckpointError(f"{path}: {error}; nothing was changed") from None
+    plans = {kind: model._step_function(kind).get_plan() for kind in data["plans"]}
     try:
+        for kind, plan in data["plans"].items():
+            model._step_function(kind).set_plan(plan)
         _trace(model, data["epoch"])
         progress.callbacks.set_state(data["callbacks"])
         assign_all(str(path), variables_of(model), arrays)
     except BaseException:
         progress.feed.restore(before)
+        for kind, plan in plans.items():
+            model._step_function(kind).set_plan(plan)
         raise
-    for kind, plan in data["plans"].items():
-        model._step_function(kind).set_plan(plan)
     global_generator().seed = data["seed"]
     progress.epoch, progress.step = data["epoch"], data["step"]
     progress.is_resumed = progress.step > 0
+    progress.keep_logs(data["logs"])
     model.stop_training = data["stop_training"]
     if data["machine"] != _machine():
         warnings.warn(f"{path} was written with {data['machine']}, now it is {_machine()}: numbers may differ in the "
@@ -77,31 +83,33 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
 def variables_of(model: Any) -> dict[str, Variable]:
     """Every variable that training changes, by what it belongs to and its number there."""
     found = numbered(model.weights, "weight ")
-    found |= numbered(model.optimizer.variables, "optimizer ")
-    metrics = [v for metric in model.metrics for v in metric.variables]
-    if model._compiled_metrics is not None:
-        metrics += model._compiled_metrics.variables
-    found |= numbered(dict.fromkeys(metrics), "metric ")
-    generators = [x for layer, _ in model._walk_layers() for x in vars(layer).values() if isinstance(x, SeedGenerator)]
-    found |= numbered(dict.fromkeys(x.state for x in [global_generator(), *generators]), "random ")
-    known = set(found.values())
+    held = [leaf for _, leaf in held_by(model)]
+    optimizers = dict.fromkeys(x for x in (model.optimizer, *held) if isinstance(x, Optimizer))
+    found |= numbered(dict.fromkeys(v for optimizer in optimizers for v in optimizer.variables), "optimizer ")
+    found |= numbered(dict.fromkeys(v for metric in model.all_metrics for v in metric.variables), "metric ")
+    generators = [global_generator(), *(x for x in held if isinstance(x, SeedGenerator))]
+    found |= numbered(dict.fromkeys(x.state for x in generators), "random ")
     function = model._step_functions.get("train")
     state = () if function is None or function.state is None else function.state.variables
-    return found | numbered((v for v in state if v not in known), "other ")
+    others = dict.fromkeys([*(x for x in held if isinstance(x, Variable)), *state])
+    known = set(found.values())
+    return found | numbered((v for v in others if v not in known), "other ")
 
 
 def _trace(model: Any, epoch: int) -> None:
-    """Compile the step, which tells of variables that nothing else does, such as those of random generators."""
+    """Compile the step, which tells of variables that nothing else does, such as those of objects it refers to."""
     if model.run_eagerly:
         return
     feed = model._progress.feed
     batch = next(feed.batches(epoch), None)
     if batch is not None:
-        model._step_function("train").prepare(feed.structure.pack(batch))
+        model._step_function("train").prepare(feed.structure.pack(batch), times=0)
 
 
 def _optimizer(model: Any) -> str:
     """The class and arguments of the optimizer, without a learning rate that is a number: that is part of the state."""
+    if model.optimizer is None:
+        return "none"
     config = {k: v for k, v in _without_rates(model.optimizer.get_config()).items() if k != "name"}
     return f"{type(model.optimizer).__name__}({', '.join(f'{k}={v!r}' for k, v in config.items())})"
 

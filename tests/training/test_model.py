@@ -3,7 +3,7 @@ import onnxruntime as ort
 import pytest
 
 import symgraph as sg
-from symgraph.core.errors import GraphError, LayerError
+from symgraph.core.errors import DtypeError, GraphError, LayerError
 
 
 def two_towers():
@@ -39,14 +39,47 @@ def test_missing_and_unknown_inputs_are_named(x):
 
 
 @pytest.mark.parametrize(("image", "message"), [
-    (data()[0].astype(np.float64), r"image.*float64.*float32"),
+    (data()[0].astype(np.complex64), r"image.*complex64.*float32"),
     (data()[0][..., :1], r"image.*8, 8, 1.*8, 8, 2"),
     (data()[0][0], r"image.*8, 8, 2"),
-    (data()[0].astype(np.int32), r"image.*int32.*float32"),
+    (data()[0].astype(str), r"image.*string.*float32"),
 ])
 def test_a_wrong_array_is_reported_with_what_was_expected(image, message):
     with pytest.raises(ValueError, match=message):
         two_towers().predict([image, data()[1]])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "uint8", "bool"])
+def test_predict_casts_numbers_as_training_does(dtype):
+    model = sg.Model(x := sg.Input((2,)), x * 2.0)
+    x = np.array([[0, 1], [1, 1], [1, 0]], dtype)
+
+    for result in (model.predict(x), model.predict(x, batch_size=2), model.predict_on_batch(x), model(x).numpy()):
+        np.testing.assert_array_equal(result, x.astype("float32") * 2)
+
+
+def test_whole_numbers_are_cast_to_others_only_where_they_fit():
+    model = sg.Model(x := sg.Input((2,), dtype="int32"), x + 1)
+
+    assert model.predict(np.array([[1, 2]], "int64")).tolist() == [[2, 3]]
+    with pytest.raises(DtypeError, match=r"int64.*int32"):
+        model.predict(np.array([[1, 2**40]]))
+    with pytest.raises(DtypeError, match=r"float32.*int32"):
+        model.predict(np.array([[1.0, 2.0]], "float32"))
+
+
+def test_a_missing_last_axis_of_one_is_added_and_one_too_many_left_out():
+    wide, flat = sg.Model(x := sg.Input((1,)), x * 2.0), sg.Model(y := sg.Input((2,)), y * 2.0)
+
+    assert wide.predict(np.float32([1, 2])).tolist() == wide(np.float32([1, 2])).numpy().tolist() == [[2], [4]]
+    assert flat.predict(np.ones((3, 2, 1), np.float32)).shape == flat(np.ones((3, 2, 1), np.float32)).shape == (3, 2)
+
+
+def test_a_list_with_the_only_input_is_that_input():
+    model = sg.Model(x := sg.Input((2,)), x * 2.0)
+
+    assert model.predict([np.ones((3, 2), np.float32)]).shape == (3, 2)
+    assert model.predict([np.ones(2, np.float32)]).shape == (1, 2)
 
 
 def test_different_numbers_of_samples_are_reported():

@@ -81,3 +81,12 @@ def test_building_a_layer_by_hand_builds_it_once():
 
     assert layer(np.ones((1, 3), np.float32)).shape == (1, 2)
     assert len(layer.weights) == 2
+
+
+def test_an_input_made_for_whole_numbers_takes_floats_that_follow():
+    model = sg.Sequential([sg.layers.Dense(1, kernel_initializer="ones")])
+    assert model.predict(np.array([[1], [2]])).tolist() == [[1], [2]]
+
+    assert model.predict(np.array([[1.5], [2.5]])).tolist() == [[1.5], [2.5]]
+    assert model(np.array([[0.5]])).numpy().tolist() == [[0.5]]
+    assert len(model.weights) == 2

@@ -41,7 +41,7 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
     (1, ([1],), (1, 2))
     """
     if y is None and sample_weight is None:
-        return (x,) if isinstance(x, tuple | list) else x
+        return (x,) if isinstance(x, tuple | list) or (isinstance(x, dict) and set(x) == {"xs", "ys"}) else x
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
