@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from onnx import AttributeProto, FunctionProto, ModelProto, TensorProto, helper, numpy_helper
 
+from symgraph.runtime.checks import newest_ir_version, newest_opset
+
 Writer = Callable[[Path], Path]
 
 
@@ -93,12 +95,12 @@ def missing_file(folder):
     return folder / "model.onnx"
 
 
-@bad(4, "FormatError", "opset 9999", "26")
+@bad(4, "FormatError", "opset 9999", f"take up to {newest_opset()}")
 def newer_opset(folder):
     return saved(folder, model(opset=9999))
 
 
-@bad(4, "FormatError", "IR version 99", "13")
+@bad(4, "FormatError", "IR version 99", f"take up to {newest_ir_version()}")
 def newer_ir_version(folder):
     return saved(folder, model(ir_version=99))
 
