@@ -6,6 +6,8 @@
 from symgraph.passes.absorb_relu_masks import absorb_relu_masks
 from symgraph.passes.bind_constants import bind_constants
 from symgraph.passes.bisect import Culprit, bisect
+from symgraph.passes.block_channels import block_channels
+from symgraph.passes.block_weight_gradients import block_weight_gradients
 from symgraph.passes.cost import Cost, cost
 from symgraph.passes.divide_by_root import divide_by_root
 from symgraph.passes.errors import PassError
@@ -23,11 +25,12 @@ from symgraph.passes.fuse_elementwise import fuse_elementwise
 from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
 from symgraph.passes.fuse_gemm import fuse_gemm
 from symgraph.passes.fuse_rms_normalization import fuse_rms_normalization
+from symgraph.passes.fuse_scaled_sums import fuse_scaled_sums
 from symgraph.passes.hoist_invariants import hoist_invariants
 from symgraph.passes.inline_branches import inline_branches
 from symgraph.passes.inline_composites import inline_composites
 from symgraph.passes.join_pads import join_pads
-from symgraph.passes.manager import INFERENCE, ONNXRUNTIME, PORTABLE, TRAINING, optimize
+from symgraph.passes.manager import INFERENCE, ONNXRUNTIME, PORTABLE, STEP, TRAINING, optimize, prepare_step
 from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
 from symgraph.passes.merge_reshapes import merge_reshapes
@@ -49,6 +52,7 @@ from symgraph.passes.share_common import share_common_subexpressions
 from symgraph.passes.simplify_sum_to import simplify_sum_to
 from symgraph.passes.simplify_sums import simplify_sums
 from symgraph.passes.split_slices import split_slices
+from symgraph.passes.split_transposes import split_transposes
 from symgraph.passes.turn_products import turn_products
 from symgraph.passes.upgrade_opset import upgrade_opset
 from symgraph.passes.use_newer_operators import use_newer_operators
@@ -58,6 +62,7 @@ __all__ = [
     "INFERENCE",
     "ONNXRUNTIME",
     "PORTABLE",
+    "STEP",
     "TRAINING",
     "Cost",
     "Culprit",
@@ -70,6 +75,8 @@ __all__ = [
     "absorb_relu_masks",
     "bind_constants",
     "bisect",
+    "block_channels",
+    "block_weight_gradients",
     "cost",
     "divide_by_root",
     "explain",
@@ -86,6 +93,7 @@ __all__ = [
     "fuse_for_onnxruntime",
     "fuse_gemm",
     "fuse_rms_normalization",
+    "fuse_scaled_sums",
     "hoist_invariants",
     "inline_branches",
     "inline_composites",
@@ -95,6 +103,7 @@ __all__ = [
     "merge_reshapes",
     "merge_slices",
     "optimize",
+    "prepare_step",
     "recognize_activations",
     "recognize_attention",
     "recognize_group_normalization",
@@ -111,6 +120,7 @@ __all__ = [
     "simplify_sum_to",
     "simplify_sums",
     "split_slices",
+    "split_transposes",
     "turn_products",
     "upgrade_opset",
     "use_newer_operators",

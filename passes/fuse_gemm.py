@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +12,14 @@ from symgraph.core.op import find_op
 from symgraph.core.tensor import Node
 from symgraph.core.types import Shape, is_floating
 from symgraph.passes.exactness import relaxed
-from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_all_regions, shape_of
+from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, number, rewrite_all_regions, shape_of
 from symgraph.runtime.opsets import choose_opsets
 
 
 @relaxed
 def fuse_gemm(graph: Graph) -> Graph:
-    """x @ w + b -> Gemm(x, w, b); T(x) @ w -> Gemm(x, w, transA=1); Gemm(T(x), w) -> Gemm(x, w, transA=1).
+    """x @ w + b -> Gemm(x, w, b); T(x) @ w -> Gemm(x, w, transA=1); Gemm(T(x), w) -> Gemm(x, w, transA=1);
+    x @ w * s -> Gemm(x, w, alpha=s), where s is a number that is not 0.
 
     Where types prove that all are floating-point matrices, and that b makes the result no larger. Rounds differently.
     """
@@ -32,6 +34,8 @@ def _find(node: Node, opset: int) -> Iterator[Region]:
         return
     if node.op.name == "Add":
         yield from _with_bias(node, opset)
+    elif node.op.name == "Mul" and opset >= 11:
+        yield from _scaled(node, opset)
     elif node.op.name in ("MatMul", "Gemm") and (node.op.name == "Gemm" or opset >= 11):
         yield from _untransposed(node, opset)
 
@@ -60,6 +64,20 @@ def _untransposed(node: Node, opset: int) -> Iterator[Region]:
         attributes = {**node.attributes, name: 0 if node.attributes.get(name, 0) else 1}
         inputs = (*operands[:position], source, *operands[position + 1:])
         yield Region((transpose, node), inputs, _gemm(opset, attributes))
+
+
+def _scaled(node: Node, opset: int) -> Iterator[Region]:
+    for product, factor in in_both_orders(node):
+        inner, s = made_by(product, "MatMul", "Gemm"), number(factor)
+        if inner is None or not s or not math.isfinite(s) or not _is_matrices(inner) or not _is_free(inner) or (
+                len(shape_of(factor) or ()) > 2):
+            continue
+        a, b = inner.inputs[:2]
+        if a is not None and b is not None:
+            attributes = {k: v for k, v in inner.attributes.items() if k != "beta"}
+            attributes["alpha"] = float(attributes.get("alpha", 1.0)) * s
+            yield Region((inner, node), (a, b), _gemm(opset, attributes))
+            return
 
 
 def _gemm(opset: int, attributes: dict[str, Any]) -> Any:

@@ -11,6 +11,8 @@ from symgraph.core.graph import Graph
 from symgraph.passes.absorb_relu_masks import absorb_relu_masks
 from symgraph.passes.bind_constants import bind_constants
 from symgraph.passes.bisect import MAX_ROUNDS, Location, prove
+from symgraph.passes.block_channels import block_channels
+from symgraph.passes.block_weight_gradients import block_weight_gradients
 from symgraph.passes.divide_by_root import divide_by_root
 from symgraph.passes.errors import PassError
 from symgraph.passes.fold_constants import fold_constants
@@ -25,8 +27,10 @@ from symgraph.passes.fuse_convolution_bias import fuse_convolution_bias
 from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
 from symgraph.passes.fuse_gemm import fuse_gemm
 from symgraph.passes.fuse_rms_normalization import fuse_rms_normalization
+from symgraph.passes.fuse_scaled_sums import fuse_scaled_sums
 from symgraph.passes.hoist_invariants import hoist_invariants
 from symgraph.passes.inline_branches import inline_branches
+from symgraph.passes.inline_composites import inline_composites
 from symgraph.passes.join_pads import join_pads
 from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
@@ -47,6 +51,7 @@ from symgraph.passes.simplify import SIMPLIFICATIONS
 from symgraph.passes.simplify_sum_to import simplify_sum_to
 from symgraph.passes.simplify_sums import simplify_sums
 from symgraph.passes.split_slices import split_slices
+from symgraph.passes.split_transposes import split_transposes
 from symgraph.passes.turn_products import turn_products
 from symgraph.passes.upgrade_opset import upgrade_opset
 from symgraph.passes.use_newer_operators import use_newer_operators
@@ -73,6 +78,16 @@ PORTABLE: tuple[Pass, ...] = (*INFERENCE, upgrade_opset)
 
 ONNXRUNTIME: tuple[Pass, ...] = (*PORTABLE, fuse_rms_normalization, fuse_attention, fuse_for_onnxruntime)
 """For graphs that ONNX Runtime runs: `PORTABLE`, and operators of its own."""
+
+STEP: tuple[Pass, ...] = (fuse_scaled_sums, split_transposes)
+"""For graphs of `TRAINING` that are about to run on the CPU: what ONNX Runtime's kernels are fastest at. Not for files."""
+
+
+def prepare_step(graph: Graph) -> Graph:
+    """A graph of `TRAINING` as it is to run on the CPU: convolutions in blocks, composites unfolded, then `STEP`."""
+    for pipeline in ((block_channels, block_weight_gradients), (inline_composites, *TRAINING), STEP):
+        graph = optimize(graph, pipeline)
+    return graph
 
 
 MAX_GROWTH = 64

@@ -87,3 +87,9 @@ def _types_by_name(op: Op, inputs: tuple[str, ...], outputs: tuple[str, ...]) ->
                 given.setdefault(parameter.type_str, set()).add(found)
                 given.setdefault(parameter.name, set()).add(found)
     return given
+
+
+def has_operator(name: str, domain: str, providers: tuple[str, ...] = (CPU,)) -> bool:
+    """Whether one of the providers has a kernel of this name, whatever the types; False where none are listed."""
+    onnxruntime()
+    return (canonical_domain(domain), name) in _kernels(tuple(dict.fromkeys((*providers, CPU))))

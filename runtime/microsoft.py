@@ -29,7 +29,7 @@ DETERMINISTIC = frozenset({
     "Attention", "BiasAdd", "BiasGelu", "BiasSoftmax", "BiasSplitGelu", "CDist", "ComplexMul", "ComplexMulConj",
     "ConvTransposeWithDynamicPads", "CropAndResize", "DecoderMaskedMultiHeadAttention", "DequantizeLinear",
     "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "EmbedLayerNormalization", "ExpandDims", "FastGelu", "FusedConv",
-    "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "GatedRelativePositionBias", "GatherBlockQuantized",
+    "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "GatedAdd", "GatedRelativePositionBias", "GatherBlockQuantized",
     "GatherND", "Gelu", "GemmFastGelu", "GridSample", "GroupNorm", "GroupQueryAttention", "Inverse", "Irfft",
     "LongformerAttention", "MatMulBnb4", "MatMulInteger16", "MatMulIntegerToFloat", "MatMulNBits", "MaxpoolWithMask",
     "MoE", "MulInteger", "MultiHeadAttention", "MurmurHash3", "NGramRepeatBlock", "NhwcConv", "NhwcFusedConv",

@@ -22,6 +22,7 @@ from symgraph.ops.normalization import (
     layer_normalization,
     moments,
     normalize,
+    normalize_batch,
     rms_normalization,
 )
 from symgraph.ops.powers import rsqrt
@@ -118,8 +119,13 @@ class BatchNormalization(ScaledLayer):
         x = _wide(self, inputs)
         if mask is not None:
             mask = as_step_mask(self, mask, x, axes=range(x.ndim - 1))
-        if training and self.trainable:
-            own = self.axis % x.ndim
+        is_training, own = training and self.trainable, self.axis % x.ndim
+        if is_training and mask is None and x.dtype == "float32" and own in (1, x.ndim - 1):
+            y, mean, variance = normalize_batch(x, own, _like(self.beta, x), _like(self.gamma, x), self.epsilon)
+            self._follow(self.moving_mean, mean)
+            self._follow(self.moving_variance, variance)
+            return cast_to(y, self.compute_dtype)
+        if is_training:
             mean, variance = _moments(x, [axis for axis in range(x.ndim) if axis != own], mask)
             self._follow(self.moving_mean, mean)
             self._follow(self.moving_variance, variance)

@@ -11,7 +11,7 @@ from symgraph.core.errors import OpError, ShapeError
 from symgraph.core.tensor import Operand, method
 from symgraph.core.types import numpy_dtype
 from symgraph.ops.activations import as_float
-from symgraph.ops.applying import apply
+from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.shape import reshape
 from symgraph.ops.sizes import as_axes, as_axis, dimension, dimensions, ints, vector
@@ -99,6 +99,23 @@ def batch_normalization(x: object, mean: object, variance: object, axis: int, of
     y = apply("Transpose", x, perm=(0, x.ndim - 1, *range(1, x.ndim - 1)))
     y = apply("BatchNormalization", y, gamma, beta, mean_, variance_, epsilon=epsilon)
     return apply("Transpose", y, perm=(0, *range(2, x.ndim), 1))
+
+
+def normalize_batch(x: Operand, axis: int, offset: object = None, scale: object = None, epsilon: float = 1e-3,
+                    ) -> tuple[Operand, Operand, Operand]:
+    """`batch_normalization` by the mean and the biased variance of the batch, which come second and third.
+
+    ONNX BatchNormalization in training mode: `axis` is the last one or 1, the dtype float32.
+    """
+    axis = as_axis(axis, x.ndim, "normalize_batch")
+    channels = dimension(x, axis)
+    zeros, ones = (apply("Expand", as_operand(v, x.dtype), vector([channels])) for v in (0.0, 1.0))
+    gamma, beta = (v if given is None else as_operand(given, x.dtype) for v, given in ((ones, scale), (zeros, offset)))
+    is_first = axis == 1
+    y = x if is_first else apply("Transpose", x, perm=(0, x.ndim - 1, *range(1, x.ndim - 1)))
+    y, mean, variance = apply_many("BatchNormalization", y, gamma, beta, zeros, ones, epsilon=epsilon, momentum=0.0,
+                                   training_mode=1, outputs=3)
+    return y if is_first else apply("Transpose", y, perm=(0, *range(2, x.ndim), 1)), mean, variance
 
 
 @method

@@ -51,7 +51,7 @@ def _batch_normalization_gradient(
     Versions before 14 train where more than one output is asked for.
     """
     if training_mode or sum(y is not None for y in ys) > 1:
-        return _batch_training_gradient(dys, x, scale, epsilon, momentum)
+        return _batch_training_gradient(dys, ys, x, scale, epsilon, momentum)
     return tuple(apply_composite("BatchNormalizationGrad", _batch_inference_gradient, dys[0], x, scale, mean, variance,
                                  epsilon=epsilon))
 
@@ -66,22 +66,35 @@ def _batch_inference_gradient(dy: Operand, x: Operand, scale: Operand, mean: Ope
             -0.5 * d_scale * factor * inverse)
 
 
-def _batch_training_gradient(dys: Many, x: Operand, scale: Operand, epsilon: float, momentum: float) -> Gradients:
-    """The running moments are `momentum·old + (1 - momentum)·of the batch`."""
-    axes = (0, *range(2, x.ndim))
-    beyond, inverse = _inverse_deviation(x, axes, epsilon)
-    h, rank = beyond * inverse, x.ndim
+def _batch_training_gradient(dys: Many, ys: Many, x: Operand, scale: Operand, epsilon: float, momentum: float,
+                             ) -> Gradients:
+    """`dx = a dy + b (x - m) + c` with numbers a, b, c for each channel, so that the sums over dy are all there is.
+
+    The running moments are `momentum·old + (1 - momentum)·of the batch`: those of the batch where momentum is 0.
+    """
+    axes, rank = (0, *range(2, x.ndim)), x.ndim
     dy, d_mean, d_variance = (*dys[:3], None, None)[:3]
-    parts: list[Operand] = []
+    given, spread = (*ys[1:3], None, None)[:2] if momentum == 0 else (None, None)
+    beyond = x - (_mean(x, axes) if given is None else _per_channel(given, rank))
+    variance = apply("Squeeze", _mean(beyond * beyond, axes), ints(*axes)) if spread is None else spread
+    count, share = apply("Div", apply("Size", x), apply("Size", scale)), 1 - momentum
+    number, nothing = cast_to(count, x.dtype), apply("Sub", variance, variance)
+    slope, shift = nothing, nothing
+    to_affine: Gradients = (None, None)
     if dy is not None:
-        parts.append(_normalized_gradient(dy * _per_channel(scale, rank), h, inverse, axes))
-    if d_mean is not None:
-        parts.append(_spread_mean(_per_channel((1 - momentum) * d_mean, rank), x, axes))
+        inverse = apply("Reciprocal", apply("Sqrt", variance + epsilon))
+        total, d_scale = _over_channels(dy), _over_channels(dy * beyond) * inverse
+        factor, to_affine = scale * inverse, (d_scale, total)
+        slope, shift = -(factor * inverse) * d_scale / number, -factor * total / number
     if d_variance is not None:
-        parts.append(2 * beyond * _spread_mean(_per_channel((1 - momentum) * d_variance, rank), x, axes))
-    to_affine = (None, None) if dy is None else (_over_channels(dy * h), _over_channels(dy))
-    return (sum(parts[1:], parts[0]), *to_affine,
-            None if d_mean is None else momentum * d_mean, None if d_variance is None else momentum * d_variance)
+        slope = slope + (2 * share) * d_variance / number
+    if d_mean is not None:
+        shift = shift + share * d_mean / number
+    dx = beyond * _per_channel(slope, rank) + _per_channel(shift, rank)
+    if dy is not None:
+        dx = dy * _per_channel(factor, rank) + dx
+    return (dx, *to_affine, None if d_mean is None else momentum * d_mean,
+            None if d_variance is None else momentum * d_variance)
 
 
 @gradient_of("LayerNormalization", every_output=True)

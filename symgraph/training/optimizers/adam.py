@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,10 +35,16 @@ class MomentOptimizer(Optimizer):
         return ops.power(ops.cast(base, dtype), self.step_number(dtype))
 
     def moments(self, gradient: Any, variable: Variable) -> tuple[Variable, Variable]:
-        """The running means, after `m += (g - m) · (1 - beta_1)` and `v += (g² - v) · (1 - beta_2)`."""
+        """The running means, after `m = beta_1 m + (1 - beta_1) g` and `v = beta_2 v + (1 - beta_2) g²`.
+
+        Both come of `s = √(1 - beta_2) g`, a factor that the product which gives g takes in, as `v = beta_2 v + s²`.
+        """
         m, v = self.of(self._momentums, variable), self.of(self._velocities, variable)
-        m.assign_add((gradient - m) * (1 - self.beta_1))
-        v.assign_add((ops.square(gradient) - v) * (1 - self.beta_2))
+        left = 1 - self.beta_2
+        root = math.sqrt(left) if left > 0 else 1.0
+        scaled = gradient * root if left > 0 else gradient
+        m.assign(m * self.beta_1 + scaled * ((1 - self.beta_1) / root))
+        v.assign(v * self.beta_2 + (ops.square(scaled) if left > 0 else ops.square(scaled) * left))
         return m, v
 
 
@@ -65,7 +72,7 @@ class Adam(MomentOptimizer):
         if self.amsgrad:
             largest = self.of(self._velocity_hats, variable)
             v = largest.assign(ops.maximum(largest, v))
-        variable.assign_sub(m * alpha / (ops.sqrt(v) + self.epsilon))
+        variable.assign_sub(m / (ops.sqrt(v) + self.epsilon) * alpha)
 
 
 class AdamW(Adam):

@@ -1,0 +1,83 @@
+"""Gradients of the weights of convolutions, in the layout of ONNX Runtime's fastest kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.apply import apply_op
+from symgraph.core.composite import DOMAIN
+from symgraph.core.graph import Graph
+from symgraph.core.op import find_op
+from symgraph.core.tensor import Node, Operand
+from symgraph.core.types import TensorType
+from symgraph.passes.block_channels import CONV, REORDER_INPUT, REORDER_OUTPUT, known_sizes
+from symgraph.passes.exactness import relaxed
+from symgraph.passes.matching import Region, dtype_of, rewrite_regions
+from symgraph.runtime.channel_blocks import channel_block
+from symgraph.runtime.opsets import choose_opsets
+
+Sizes = tuple[int, ...]
+
+WIDE = 6
+"""So many numbers in a row the kernel computes at once, each a block of output channels wide."""
+
+
+@relaxed
+def block_weight_gradients(graph: Graph) -> Graph:
+    """ConvWeightGrad(x, dy) -> one nchwc.Conv of x, its input channels beside each other, with filters dy.
+
+    Images are its channels, and must fill blocks, as must output channels. Padded beforehand, for the kernel is slow
+    at borders. It takes 0.55 to 0.95 times as long as on one Conv without blocks, on AVX-512. Before
+    `inline_composites`. Rounds differently.
+    """
+    block, opset = channel_block(), choose_opsets(graph)[""]
+    if not block or opset < 13:
+        return graph
+    return rewrite_regions(graph, lambda node: _find(node, block, opset))
+
+
+def _find(node: Node, block: int, opset: int) -> Iterator[Region]:
+    if node.op.name != "ConvWeightGrad" or node.op.domain != DOMAIN or len(node.inputs) > 2:
+        return
+    x, dy = node.inputs
+    given, made, kernel = known_sizes(x), known_sizes(dy), node.attributes["kernel"]
+    strides, dilations, pads = (node.attributes[name] for name in ("strides", "dilations", "pads"))
+    if x is None or dy is None or given is None or made is None or len(given) != 4 or dtype_of(x) != "float32" or (
+            node.attributes["group"] != 1 or dilations[1] != 1 or min(*given, *made) < 1):
+        return
+    if made[0] % block or made[1] % block or kernel[1] * given[1] < WIDE or kernel == (1, 1):
+        return
+    after = tuple((m - 1) * s + (k - 1) * d + 1 - n - before for m, s, k, d, n, before in zip(
+        made[2:], strides, kernel, dilations, given[2:], pads[:2], strict=True))  # what is looked at, not what is there
+    if min(after) < 0:
+        return
+    taken = given[1]
+    wide, filters = (1, given[0], given[2], given[3] * taken), (made[1], *made[:1], *made[2:])
+    padding = (0, 0, pads[0], pads[1] * taken, 0, 0, after[0], after[1] * taken)
+    attributes = {"strides": (dilations[0], 1), "dilations": (strides[0], strides[1] * taken), "pads": (0,) * 4,
+                  "group": 1}
+
+    def at(name: str, *inputs: object, **options: Any) -> Any:
+        return apply_op(find_op(name, "", opset), *inputs, **options)
+
+    def shaped(x: Operand, *sizes: int) -> Any:
+        return at("Reshape", x, np.array(sizes, np.int64))
+
+    def make(x: Operand, dy: Operand) -> Operand:
+        rows = shaped(at("Transpose", x, perm=(0, 2, 3, 1)), *wide)
+        if any(padding):
+            rows = at("Pad", rows, np.array(padding, np.int64))
+        rows = Node(REORDER_INPUT, (rows,), {"channels_last": 0}, (rows.type,)).output
+        blocks = Node(REORDER_INPUT, (dy,), {"channels_last": 0}, (TensorType("float32", made),)).output
+        split = shaped(blocks, made[0] // block, block, made[1] // block, math.prod(made[2:]), block)
+        turned = shaped(at("Transpose", split, perm=(2, 0, 3, 1, 4)), *filters)
+        size = TensorType("float32", (1, made[1], kernel[0], kernel[1] * taken))
+        y = Node(CONV, (rows, turned), attributes, (size,)).output
+        y = Node(REORDER_OUTPUT, (y,), {"channels": made[1]}, (size,)).output
+        return at("Transpose", shaped(y, made[1], *kernel, taken), perm=(0, 3, 1, 2))  # type: ignore[no-any-return]
+
+    yield Region((node,), (x, dy), make)
