@@ -19,14 +19,14 @@ from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.reductions import mean
 from symgraph.ops.sizes import dimension
 from symgraph.training import losses as catalogue
-from symgraph.training.losses_classification import (
+from symgraph.training.losses.classification import (
     binary_crossentropy,
     categorical_crossentropy,
     categorical_generalized_cross_entropy,
     sparse_categorical_crossentropy,
 )
-from symgraph.training.losses_ctc import ctc
-from symgraph.training.losses_objects import (
+from symgraph.training.losses.ctc import ctc
+from symgraph.training.losses.objects import (
     CTC,
     CategoricalGeneralizedCrossEntropy,
     Circle,
@@ -34,10 +34,10 @@ from symgraph.training.losses_objects import (
     LossFunctionWrapper,
     SparseCategoricalCrossentropy,
 )
-from symgraph.training.losses_operands import is_one
-from symgraph.training.losses_reduction import reduce_losses
-from symgraph.training.losses_similarity import circle
-from symgraph.training.metrics_mean import Mean
+from symgraph.training.losses.operands import is_one
+from symgraph.training.losses.reduction import reduce_losses
+from symgraph.training.losses.similarity import circle
+from symgraph.training.metrics.mean import Mean
 from symgraph.training.output_parts import Outputs, Part, arrange_targets, leaves_of, log_name, pick, shape_of
 
 DTYPE = "float32"

@@ -16,7 +16,7 @@ from symgraph.core.variable import Variable
 from symgraph.layers.masking import mask_of
 from symgraph.ops.promotion import as_operand
 from symgraph.training import metrics as catalogue
-from symgraph.training.metrics_base import Metric
+from symgraph.training.metrics.base import Metric
 from symgraph.training.output_parts import Outputs, arrange_targets, leaves_of, log_name, shape_of
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")

@@ -16,8 +16,8 @@ from symgraph.training.compiled_losses import CompiledLoss, add_up
 from symgraph.training.compiled_metrics import CompiledMetrics
 from symgraph.training.data.unpacking import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from symgraph.training.input_checks import check_inputs
-from symgraph.training.metrics_base import Metric
-from symgraph.training.metrics_mean import Mean
+from symgraph.training.metrics.base import Metric
+from symgraph.training.metrics.mean import Mean
 from symgraph.training.steps import StepFunction, as_arrays, as_tensors
 from symgraph.training.targets import check_targets
 from symgraph.training.undoing import undone_on_error

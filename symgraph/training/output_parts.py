@@ -11,7 +11,7 @@ from symgraph.core.errors import TrainingError, nearest
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape
-from symgraph.training.metrics_base import snake_case
+from symgraph.training.metrics.base import snake_case
 
 Path = tuple[str | int, ...]
 

@@ -18,7 +18,7 @@ from symgraph.core.variable import Variable
 from symgraph.training.compiled_losses import CompiledLoss
 from symgraph.training.data.columns import columns_of, weights_of
 from symgraph.training.function import HOLE, Traced, trace
-from symgraph.training.losses_objects import CTC, Loss
+from symgraph.training.losses.objects import CTC, Loss
 from symgraph.training.step_variables import Found, unique, variables_of
 
 if TYPE_CHECKING:

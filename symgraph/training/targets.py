@@ -13,15 +13,15 @@ from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape, TensorType, as_dtype, is_floating, is_integer
 from symgraph.training.compiled_losses import CompiledLoss
-from symgraph.training.losses_classification import (
+from symgraph.training.losses.classification import (
     categorical_crossentropy,
     categorical_focal_crossentropy,
     categorical_generalized_cross_entropy,
     sparse_categorical_crossentropy,
 )
-from symgraph.training.losses_ctc import ctc
-from symgraph.training.losses_objects import Loss, LossFunctionWrapper
-from symgraph.training.losses_operands import as_class_axis, is_one
+from symgraph.training.losses.ctc import ctc
+from symgraph.training.losses.objects import Loss, LossFunctionWrapper
+from symgraph.training.losses.operands import as_class_axis, is_one
 from symgraph.training.output_parts import shape_of
 
 Type = tuple[Any, Shape]

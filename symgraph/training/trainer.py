@@ -13,7 +13,7 @@ from symgraph.training.compiled_losses import CompiledLoss
 from symgraph.training.compiled_metrics import CompiledMetrics
 from symgraph.training.data.class_weights import check_class_weight
 from symgraph.training.data.unpacking import as_batch
-from symgraph.training.metrics_mean import Mean
+from symgraph.training.metrics.mean import Mean
 from symgraph.training.model_steps import ModelSteps
 from symgraph.training.optimizers.base import Optimizer
 from symgraph.training.optimizers.loss_scale import LossScaleOptimizer

@@ -177,9 +177,10 @@ def test_files_that_are_not_there_and_models_without_steps_are_errors(tmp_path):
 
 # A state and a model.
 
-CONTINUED = ["model/regression", "model/convolutional", "model/odd_variables", "model/own_step", "model/imported",
-             "model/frozen_layers", "model/transformer", "model/mixed_precision", "optimizer/ema", "optimizer/loss_scale",
-             "optimizer/accumulation", "optimizer/cosine_decay"]
+CONTINUED = [
+    "model/regression", "model/convolutional", "model/odd_variables", "model/own_step", "model/imported",
+    "model/frozen_layers", "model/transformer", "model/mixed_precision", "optimizer/ema", "optimizer/loss_scale",
+    "optimizer/accumulation", "optimizer/cosine_decay"]
 
 
 @pytest.mark.parametrize("name", CONTINUED)

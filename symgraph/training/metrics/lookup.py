@@ -1,18 +1,14 @@
-"""Metrics: what is watched while a model trains or is evaluated. Names, arguments and numbers are Keras's.
-
-Functions give one number a sample, objects keep state and sum up what went by. Public as `sg.metrics`.
-"""
+"""Metrics by their names and configurations."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from symgraph.core.errors import TrainingError
 from symgraph.core.registry import Registry
 from symgraph.core.types import Shape
-from symgraph.training.losses_classification import (
+from symgraph.training.losses.classification import (
     binary_crossentropy,
     binary_focal_crossentropy,
     categorical_crossentropy,
@@ -23,8 +19,8 @@ from symgraph.training.losses_classification import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from symgraph.training.losses_operands import is_one
-from symgraph.training.losses_regression import (
+from symgraph.training.losses.operands import is_one
+from symgraph.training.losses.regression import (
     huber,
     log_cosh,
     mean_absolute_error,
@@ -33,7 +29,7 @@ from symgraph.training.losses_regression import (
     mean_squared_logarithmic_error,
     poisson,
 )
-from symgraph.training.metrics_accuracy import (
+from symgraph.training.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
     CategoricalAccuracy,
@@ -47,9 +43,9 @@ from symgraph.training.metrics_accuracy import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
-from symgraph.training.metrics_auc import AUC
-from symgraph.training.metrics_base import Metric, snake_case
-from symgraph.training.metrics_confusion import (
+from symgraph.training.metrics.auc import AUC
+from symgraph.training.metrics.base import Metric, snake_case
+from symgraph.training.metrics.confusion import (
     FalseNegatives,
     FalsePositives,
     Precision,
@@ -61,9 +57,9 @@ from symgraph.training.metrics_confusion import (
     TrueNegatives,
     TruePositives,
 )
-from symgraph.training.metrics_fscore import F1Score, FBetaScore
-from symgraph.training.metrics_iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
-from symgraph.training.metrics_losses import (
+from symgraph.training.metrics.fscore import F1Score, FBetaScore
+from symgraph.training.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
+from symgraph.training.metrics.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     CategoricalHinge,
@@ -78,8 +74,8 @@ from symgraph.training.metrics_losses import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
-from symgraph.training.metrics_mean import Mean, MeanMetricWrapper, Sum
-from symgraph.training.metrics_regression import (
+from symgraph.training.metrics.mean import Mean, MeanMetricWrapper, Sum
+from symgraph.training.metrics.regression import (
     ConcordanceCorrelation,
     CosineSimilarity,
     PearsonCorrelation,
@@ -89,24 +85,6 @@ from symgraph.training.metrics_regression import (
     cosine_similarity,
     pearson_correlation,
 )
-
-__all__ = [
-    "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
-    "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity", "F1Score",
-    "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence", "LogCoshError", "Mean",
-    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU", "MeanMetricWrapper", "MeanSquaredError",
-    "MeanSquaredLogarithmicError", "Metric", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation", "Poisson",
-    "Precision", "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "RootMeanSquaredError",
-    "SensitivityAtSpecificity", "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy",
-    "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TopKCategoricalAccuracy",
-    "TrueNegatives", "TruePositives", "accuracy", "binary_accuracy", "binary_crossentropy",
-    "binary_focal_crossentropy", "categorical_accuracy", "categorical_crossentropy", "categorical_focal_crossentropy",
-    "categorical_hinge", "concordance_correlation", "cosine_similarity", "deserialize", "for_output", "get", "hinge",
-    "huber", "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
-    "mean_squared_error", "mean_squared_logarithmic_error", "pearson_correlation", "poisson", "serialize",
-    "sparse_categorical_accuracy", "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy",
-    "squared_hinge", "top_k_categorical_accuracy",
-]
 
 _CLASSES: dict[str, type[Metric]] = {
     cls.__name__: cls for cls in (
@@ -137,7 +115,13 @@ _BY_OUTPUT: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
 
 
 _FUNCTIONS: dict[str, Any] = {
-    name: found for name, found in globals().items() if name in __all__ and inspect.isfunction(found)}
+    function.__name__: function for function in (
+        accuracy, binary_accuracy, binary_crossentropy, binary_focal_crossentropy, categorical_accuracy,
+        categorical_crossentropy, categorical_focal_crossentropy, categorical_hinge, concordance_correlation,
+        cosine_similarity, hinge, huber, kl_divergence, log_cosh, mean_absolute_error,
+        mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error,
+        pearson_correlation, poisson, sparse_categorical_accuracy, sparse_categorical_crossentropy,
+        sparse_top_k_categorical_accuracy, squared_hinge, top_k_categorical_accuracy)}
 
 _REGISTRY = Registry(
     "metric", TrainingError, ("metrics",), {**_NAMES, **_ALIASES}, {**_FUNCTIONS, **_CLASSES}, base=Metric,

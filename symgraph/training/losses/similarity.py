@@ -21,7 +21,7 @@ from symgraph.ops.reductions import sum as total
 from symgraph.ops.shape import expand_dims, reshape
 from symgraph.ops.shape import transpose as transposed
 from symgraph.ops.sizes import dimension
-from symgraph.training.losses_operands import as_pair, fits
+from symgraph.training.losses.operands import as_pair, fits
 
 Axis = int | Sequence[int] | None
 

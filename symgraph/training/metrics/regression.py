@@ -20,10 +20,10 @@ from symgraph.ops.reductions import sum as total
 from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimensions, product
 from symgraph.ops.statistics import std, var
-from symgraph.training import losses_regression
-from symgraph.training.losses_operands import align_weights, as_pair, as_weights, one_word_of
-from symgraph.training.metrics_base import Metric
-from symgraph.training.metrics_mean import Mean, MeanMetricWrapper
+from symgraph.training.losses import regression as losses_regression
+from symgraph.training.losses.operands import align_weights, as_pair, as_weights, one_word_of
+from symgraph.training.metrics.base import Metric
+from symgraph.training.metrics.mean import Mean, MeanMetricWrapper
 
 
 def cosine_similarity(y_true: object, y_pred: object, axis: int = -1) -> Operand:

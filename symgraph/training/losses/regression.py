@@ -14,7 +14,7 @@ from symgraph.ops.mathematics import log
 from symgraph.ops.normalization import normalize
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
-from symgraph.training.losses_operands import as_pair
+from symgraph.training.losses.operands import as_pair
 
 
 def mean_squared_error(y_true: object, y_pred: object) -> Operand:

@@ -14,9 +14,9 @@ from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
 from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimension, dimensions
-from symgraph.training.losses_operands import as_weights, fits, is_one, match_ranks
-from symgraph.training.losses_reduction import merge_weights
-from symgraph.training.metrics_base import Metric
+from symgraph.training.losses.operands import as_weights, fits, is_one, match_ranks
+from symgraph.training.losses.reduction import merge_weights
+from symgraph.training.metrics.base import Metric
 
 Reduce = Callable[..., Operand]
 

@@ -23,7 +23,7 @@ from symgraph.ops.reductions import sum as total
 from symgraph.ops.rounding import clip
 from symgraph.ops.shape import expand_dims, squeeze
 from symgraph.ops.sizes import dimension
-from symgraph.training.losses_operands import (
+from symgraph.training.losses.operands import (
     as_class_axis,
     as_pair,
     check_labels,

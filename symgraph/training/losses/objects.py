@@ -11,7 +11,7 @@ from symgraph.core.tensor import Operand
 from symgraph.core.types import as_dtype, is_floating
 from symgraph.ops.comparison import greater, not_equal
 from symgraph.ops.promotion import as_operand, cast_to
-from symgraph.training.losses_classification import (
+from symgraph.training.losses.classification import (
     as_labels,
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -24,10 +24,10 @@ from symgraph.training.losses_classification import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from symgraph.training.losses_ctc import ctc
-from symgraph.training.losses_operands import check_share, match_ranks
-from symgraph.training.losses_reduction import as_reduction, reduce_losses
-from symgraph.training.losses_regression import (
+from symgraph.training.losses.ctc import ctc
+from symgraph.training.losses.operands import check_share, match_ranks
+from symgraph.training.losses.reduction import as_reduction, reduce_losses
+from symgraph.training.losses.regression import (
     cosine_similarity,
     huber,
     log_cosh,
@@ -37,7 +37,7 @@ from symgraph.training.losses_regression import (
     mean_squared_logarithmic_error,
     poisson,
 )
-from symgraph.training.losses_similarity import Axis, circle, dice, tversky
+from symgraph.training.losses.similarity import Axis, circle, dice, tversky
 
 BATCH = "sum_over_batch_size"
 

@@ -14,7 +14,7 @@ from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
 from symgraph.ops.shape import broadcast_to
 from symgraph.ops.sizes import dimension, dimensions
-from symgraph.training.losses_operands import as_pair, as_weights, check_share, fits, is_one
+from symgraph.training.losses.operands import as_pair, as_weights, check_share, fits, is_one
 
 REDUCTIONS = ("none", "mean", "sum", "sum_by_nonzero_weights")
 NUMBERS = {0: "none", 1: "mean", 2: "sum", 3: "sum_by_nonzero_weights"}

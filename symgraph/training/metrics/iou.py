@@ -23,8 +23,8 @@ from symgraph.ops.reductions import sum as total
 from symgraph.ops.segments import segment_sum
 from symgraph.ops.shape import broadcast_to, reshape
 from symgraph.ops.sizes import dimensions
-from symgraph.training.losses_operands import as_weights, fits
-from symgraph.training.metrics_base import Metric
+from symgraph.training.losses.operands import as_weights, fits
+from symgraph.training.metrics.base import Metric
 
 
 class IoU(Metric):

@@ -21,7 +21,7 @@ from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.reductions import sum as total
 from symgraph.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
 from symgraph.ops.sizes import dimension, plus, times
-from symgraph.training.losses_operands import check_labels, fits
+from symgraph.training.losses.operands import check_labels, fits
 
 BLANK = 0
 NEVER = -1e5

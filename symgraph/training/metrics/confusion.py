@@ -12,9 +12,9 @@ from symgraph.ops.arithmetic import divide_no_nan
 from symgraph.ops.comparison import greater_equal
 from symgraph.ops.indexing import choose
 from symgraph.ops.reductions import max as greatest
-from symgraph.training.losses_operands import check_share
-from symgraph.training.metrics_base import Metric
-from symgraph.training.metrics_counting import FAR_BELOW, KINDS, as_thresholds, count_outcomes
+from symgraph.training.losses.operands import check_share
+from symgraph.training.metrics.base import Metric
+from symgraph.training.metrics.counting import FAR_BELOW, KINDS, as_thresholds, count_outcomes
 
 Thresholds = float | list[float] | tuple[float, ...] | None
 

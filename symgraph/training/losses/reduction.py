@@ -10,7 +10,7 @@ from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
 from symgraph.ops.sizes import dimensions, is_exactly, product
-from symgraph.training.losses_operands import align_weights, as_weights
+from symgraph.training.losses.operands import align_weights, as_weights
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none")
 

@@ -12,8 +12,8 @@ from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.reductions import max as largest
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
-from symgraph.training.losses_operands import align_weights, as_pair, as_weights, one_word_of
-from symgraph.training.metrics_base import Metric
+from symgraph.training.losses.operands import align_weights, as_pair, as_weights, one_word_of
+from symgraph.training.metrics.base import Metric
 
 AVERAGES = (None, "micro", "macro", "weighted")
 

@@ -24,7 +24,7 @@ from symgraph.ops.segments import segment_sum
 from symgraph.ops.shape import broadcast_to, expand_dims, reshape
 from symgraph.ops.sizes import dimension, dimensions
 from symgraph.ops.sorting import top_k as largest
-from symgraph.training.losses_operands import (
+from symgraph.training.losses.operands import (
     align_weights,
     as_targets,
     as_weights,

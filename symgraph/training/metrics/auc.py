@@ -19,8 +19,8 @@ from symgraph.ops.mathematics import log
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
-from symgraph.training.metrics_base import Metric
-from symgraph.training.metrics_counting import KINDS, as_thresholds, count_outcomes
+from symgraph.training.metrics.base import Metric
+from symgraph.training.metrics.counting import KINDS, as_thresholds, count_outcomes
 
 CURVES = ("ROC", "PR", "PRGAIN")
 METHODS = ("interpolation", "majoring", "minoring")

@@ -10,9 +10,9 @@ from symgraph.ops.promotion import as_operand, cast_to, promote
 from symgraph.ops.reductions import any as holds_for_any
 from symgraph.ops.shape import expand_dims, squeeze
 from symgraph.ops.sorting import in_top_k
-from symgraph.training.losses_classification import as_labels
-from symgraph.training.losses_operands import as_pair, check_equal_shapes, check_labels, is_one, match_ranks
-from symgraph.training.metrics_mean import MeanMetricWrapper
+from symgraph.training.losses.classification import as_labels
+from symgraph.training.losses.operands import as_pair, check_equal_shapes, check_labels, is_one, match_ranks
+from symgraph.training.metrics.mean import MeanMetricWrapper
 
 
 def accuracy(y_true: object, y_pred: object) -> Operand:

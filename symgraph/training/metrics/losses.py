@@ -5,10 +5,9 @@ from __future__ import annotations
 from symgraph.core.tensor import Operand
 from symgraph.ops.comparison import not_equal
 from symgraph.ops.promotion import cast_to
-from symgraph.training import losses_classification as classification
-from symgraph.training import losses_regression as regression
-from symgraph.training.losses_classification import as_labels
-from symgraph.training.metrics_mean import MeanMetricWrapper
+from symgraph.training.losses import classification, regression
+from symgraph.training.losses.classification import as_labels
+from symgraph.training.metrics.mean import MeanMetricWrapper
 
 
 class MeanSquaredError(MeanMetricWrapper):
