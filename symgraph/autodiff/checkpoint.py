@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,22 +23,23 @@ from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import cast_to
-from symgraph.ops.sizes import ints
-from symgraph.ops.subgraph import captured_symbols, close, refill, trace_function
+from symgraph.ops.sizes import ints, is_symbolic
+from symgraph.ops.subgraph import Traced, captured_symbols, close, keys_for, refill, trace_function
 
 
 def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that keeps only its arguments for the gradient, and runs again when that is computed.
 
     It takes and returns tensors, with the masks they carry, or lists and dicts of them; other arguments are constants.
-    It is traced once for each kind of argument, so it must not look at values. Chen et al. 2016.
+    It is traced once for each kind of argument, so it must not look at values. What it draws at random, it draws again
+    for the gradient. Chen et al. 2016.
 
     >>> import symgraph as sg
     >>> block = sg.checkpoint(lambda x: sg.tanh(sg.exp(x)))
     >>> round(float(sg.grad(block)(0.0)), 4)
     0.42
     """
-    traces: dict[object, tuple[Graph, Any]] = {}
+    traces: dict[object, tuple[Graph, Traced]] = {}
 
     def masked(*args: Any) -> Any:
         result = function(*args)
@@ -60,16 +61,22 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             given = iter(symbols)
             arguments = pack(args, [next(given) if isinstance(x, Operand) else x for x in leaves])
             traced = trace_function(masked, symbols, arguments, "checkpoint")
-            captured = captured_symbols(traced)
-            body = close(traced, captured, "Checkpoint")
+            drawn = {key: None for key, _ in traced.draws.values()}
+            captured = [x for x in captured_symbols(traced) if x not in drawn]
+            body = close(traced, (*drawn, *captured), "Checkpoint")
             graph = Graph((*body.inputs, *body.captures), body.outputs, name="Checkpoint")
             if captured:  # of the graph around this very call, so not for the next one
-                return _results(traced.result, _apply(graph, [*operands, *captured]))
-            traces[key] = graph, traced.result
-        graph, result = traces[key]
-        return _results(result, _apply(graph, operands))
+                return _results(traced.result, _apply(graph, [*operands, *_keys(traced, operands), *captured]))
+            traces[key] = graph, traced
+        graph, traced = traces[key]
+        return _results(traced.result, _apply(graph, [*operands, *_keys(traced, operands)]))
 
     return call
+
+
+def _keys(traced: Traced, operands: list[Operand]) -> Iterable[Operand]:
+    """The keys that this call draws from, and again when the gradient is computed."""
+    return keys_for(traced, is_symbolic=any(map(is_symbolic, operands))).values()
 
 
 def _mask_of(x: Any) -> Operand | None:

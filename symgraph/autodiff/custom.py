@@ -96,9 +96,13 @@ def _traced(function: Callable[..., Any], operands: Sequence[Operand]) -> Any:
         return result
 
     traced = trace_function(results, symbols, (), "custom_gradient")
-    captured = captured_symbols(traced)
+    captured = dict.fromkeys(captured_symbols(traced))
+    for generator, (key, _) in traced.draws.items():
+        if key in captured:
+            raise GradientError(f"custom_gradient: {_name(function)} draws random numbers; take seed as an argument, "
+                                f"with None for its gradient, and give it {generator.name}.next()")
     if captured:
-        raise GradientError(f"custom_gradient: {_name(function)} uses {captured[0]!r} without taking it as an "
+        raise GradientError(f"custom_gradient: {_name(function)} uses {next(iter(captured))!r} without taking it as an "
                             "argument; make it one, with None for its gradient")
     body = close(traced, (), _op(function).name)
     body = Graph(body.inputs, body.outputs, name=body.name, gradient=_checked(function, found[0], tuple(symbols)))

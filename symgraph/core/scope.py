@@ -26,12 +26,15 @@ class Trace:
 
     It assigns variables their new values (`updates`), and layers called in it add to the loss (`losses`). In a
     definition, and what is traced inside of one, a layer is applied to symbols of a model: a part of a graph that is
-    not done yet.
+    not done yet. A body is a function inside of a traced one, run as often as the graph wants: whoever traces it gives
+    it the keys that generators draw from in it (`draws`).
     """
 
-    def __init__(self, *, is_definition: bool = False) -> None:
+    def __init__(self, *, is_definition: bool = False, is_body: bool = False) -> None:
         around = _TRACE.get()
         self.is_definition: bool = is_definition or (around is not None and around.is_definition)
+        self.is_body = is_body
+        self.draws: dict[Any, tuple[Operand, Iterator[int]]] = {}
         self.updates: dict[Variable, Operand] = {}
         self.losses: list[tuple[Any, Operand]] = []
 

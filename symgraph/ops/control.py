@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from symgraph.core.errors import DtypeError, GraphError, ShapeError
@@ -12,7 +13,7 @@ from symgraph.core.types import TensorType
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import as_size, is_symbolic
-from symgraph.ops.subgraph import Traced, captured_symbols, close, leaves, merge_types, refill, trace_function
+from symgraph.ops.subgraph import Traced, captured_symbols, close, keys_for, leaves, merge_types, refill, trace_function
 
 __all__ = ["cond", "switch"]
 
@@ -34,7 +35,7 @@ def cond(pred: object, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) 
         return true_fn() if bool(pred) else false_fn()
     condition = as_scalar_condition(pred, "cond")
     then = trace_function(true_fn, (), (), "cond")
-    other = trace_function(false_fn, (), (), "cond")
+    other = trace_function(false_fn, (), (), "cond", then)
     _check_alike(then, other)
     then, other = _of_one_dtype(then, other), _of_one_dtype(other, then)
     for i, (a, b) in enumerate(zip(then.outputs, other.outputs, strict=True)):
@@ -45,7 +46,8 @@ def cond(pred: object, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) 
     captured = tuple(dict.fromkeys((*captured_symbols(then), *captured_symbols(other))))
     types = tuple(merge_types(a.type, b.type) for a, b in zip(then.outputs, other.outputs, strict=True))
     attributes = {"then_branch": close(then, captured, "then"), "else_branch": close(other, captured, "else")}
-    node = Node(find_op("If"), (condition,), attributes, types, captures=captured)
+    keys = keys_for(other)
+    node = Node(find_op("If"), (condition,), attributes, types, captures=tuple(keys.get(x, x) for x in captured))
     return refill(then.result, node.outputs)
 
 
@@ -74,7 +76,7 @@ def _of_one_dtype(traced: Traced, other: Traced) -> Traced:
     outputs = tuple(
         as_operand(leaf, y.dtype) if isinstance(leaf, bool | int | float) and _fits(leaf, y.dtype) else x
         for leaf, x, y in zip(leaves(traced.result), traced.outputs, other.outputs, strict=True))
-    return Traced(traced.result, outputs, traced.inputs, traced.begin)
+    return replace(traced, outputs=outputs)
 
 
 def _fits(number: complex, dtype: str) -> bool:

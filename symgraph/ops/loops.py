@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from symgraph.ops.applying import apply
 from symgraph.ops.control import as_scalar_condition
 from symgraph.ops.joining import stack
 from symgraph.ops.promotion import as_operand, cast_to
+from symgraph.ops.seeds import key_at
 from symgraph.ops.sizes import Size, as_size, dimension, is_symbolic, minus
-from symgraph.ops.subgraph import Traced, captured_symbols, close, leaves, merge_types, refill, trace_function
+from symgraph.ops.subgraph import Traced, captured_symbols, close, keys_for, leaves, merge_types, refill, trace_function
 
 __all__ = ["fori_loop", "map", "scan", "vectorized_map", "while_loop"]
 
@@ -30,7 +32,7 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: An
     """`while cond(*v): v = body(*v)`, at most `maximum_iterations` times; the last `v`, nested as `loop_vars`.
 
     On values this is a Python loop. On symbols it runs when the graph does (ONNX Loop); the functions may use
-    outer symbols and variables.
+    outer symbols and variables, and draw random numbers, other ones in every turn.
 
     Errors: `DtypeError` where a variable changes its dtype, `GraphError` where `body` returns another nesting,
     `ShapeError` where a rank changes or a condition is not a scalar.
@@ -101,9 +103,10 @@ def loop(step: Callable[..., Any], variables: tuple[Any, ...], trips: Size | Non
             break
         types = merged
     first = as_scalar_condition(cond(*pack(variables, start)), who) if cond is not None else None
-    captured = captured_symbols(traced)
-    node = Node(find_op("Loop"), (_trip_count(trips), first, *start), {"body": close(traced, captured, "body")},
-                tuple(types), captures=captured)
+    captured, keys = captured_symbols(traced), keys_for(traced)
+    node = Node(find_op("Loop"), (_trip_count(trips), first, *start),
+                {"body": close(traced, captured, "body", turn=number)}, tuple(types),
+                captures=tuple(keys.get(x, x) for x in captured))  # type: ignore[arg-type]
     results: tuple[Any, ...] = pack(variables, node.outputs)
     return results
 
@@ -150,7 +153,8 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any = None, xs: Any = N
 
     `xs` is any nesting of tensors of one length; without it `f` gets None, `length` times. Either may be None.
     With `reverse` from the last to the first, y in the order of `xs`. On values this is a Python loop, on
-    symbols an ONNX Scan, which ONNX Runtime refuses to run over no elements at all.
+    symbols an ONNX Scan, which ONNX Runtime refuses to run over no elements at all. Random numbers that `f` draws are
+    others for every x.
 
     Errors: `ShapeError` for lengths that differ or none; `DtypeError` and `GraphError` where the carry changes.
 
@@ -221,9 +225,13 @@ def _onnx_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, ro
         if merged == types:
             break
         types = merged
-    traced = Traced(traced.result, (*nexts, *outs), traced.inputs, traced.begin)
-    captured = captured_symbols(traced)
     length = sequences[0].shape[0]
+    keys = keys_for(traced)
+    if keys:
+        turns = apply("Range", np.int64(0), count, np.int64(1))
+        sequences = [*sequences, *(key_at(key, turns) for key in keys.values())]
+    traced = replace(traced, outputs=(*nexts, *outs), inputs=(*traced.inputs, *keys))  # type: ignore[arg-type]
+    captured = captured_symbols(traced)
     stacked = tuple(TensorType(y.dtype, (length, *y.shape)) for y in outs)
     directions = (1,) if is_reversed else (0,)
     attributes = {"body": close(traced, captured, "body"), "num_scan_inputs": len(sequences),

@@ -1,26 +1,40 @@
-"""Where random numbers start: seeds, the generators that count draws, and the global one."""
+"""Where random numbers start: seeds, the generators that count draws, and the global one.
+
+A draw is a pure function of a key `[seed, step]` and a number. Functions that a graph runs again or perhaps not at all,
+the bodies of loops and branches, draw from keys of their own, which are computed of the key around them (`split_key`).
+The steps of such a key are the turns of a loop (`key_at`), so nothing is carried from one turn to the next, and
+whoever goes over the turns again draws the same.
+"""
 
 from __future__ import annotations
 
 import itertools
 import secrets
 import threading
-import weakref
 from typing import Any
 
 import numpy as np
 
-from symgraph.core.apply import apply_op, record
+from symgraph.core.apply import apply_op, placeholder, record
+from symgraph.core.composite import apply_composite
 from symgraph.core.errors import DtypeError, ShapeError
 from symgraph.core.op import find_op
 from symgraph.core.scope import Trace, current_trace, not_tracing
 from symgraph.core.tensor import Operand
+from symgraph.core.types import ELEM_TYPES, TensorType
 from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 
-__all__ = ["Seed", "SeedGenerator", "draw_key", "global_generator", "make_default_seed", "set_seed"]
+__all__ = ["Seed", "SeedGenerator", "draw_key", "global_generator", "key_at", "make_default_seed", "set_seed",
+           "split_key"]
+
+_KEY_TYPE = TensorType("int64", (2,))
 
 _ONE_STEP = np.array([0, 1], np.int64)
+
+_GAMMA = 0x9E3779B97F4A7C15
+_SHIFTS = (30, 27, 31)
+_FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 _FIXED_STEP = -1
 """The step of an int seed: no generator counts that far, so its numbers are those of no generator."""
@@ -34,6 +48,9 @@ class SeedGenerator:
     own, so that two draws in one graph differ. Inside a traced function each call of it advances the step, and draws
     are numbered from the start of the function, so that it draws the same however often it was traced before; a bare
     `Graph` is a pure function and running it advances nothing: `advance` does, between runs.
+
+    Every turn of a loop draws other numbers, as in Python, though not the ones that the loop in Python would draw:
+    the loop has a seed of its own, and its turns are the steps. Gradients of the loop see what it has drawn.
 
     Without a seed it takes one from the global generator, so `set_seed` fixes it too.
 
@@ -49,7 +66,6 @@ class SeedGenerator:
         with not_tracing():
             self.state = Variable(_state(self.seed, 0), trainable=False, name=f"{self.name}/state")
         self._symbolic_draws = 0
-        self._traces: list[tuple[weakref.ref[Trace], weakref.ref[Operand], itertools.count[int]]] = []
         self._lock = threading.Lock()
 
     def draw(self, *, is_symbolic: bool) -> tuple[Operand, int]:
@@ -57,35 +73,42 @@ class SeedGenerator:
         trace = current_trace()
         if trace is None and not is_symbolic:
             return Tensor(self._advance()), 0
-        if trace is not None and not trace.is_definition:
-            self.advance()
-            return self.state, next(self._numbers(trace))
+        if trace is not None and (trace.is_body or not trace.is_definition):
+            key, numbers = self._drawn_in(trace)
+            return key, next(numbers)
         self._symbolic_draws += 1
         return self.state, self._symbolic_draws
 
-    def _numbers(self, trace: Trace) -> itertools.count[int]:
-        """The numbers of the draws in a trace, and in its branches, which have its update of `state`.
+    def _drawn_in(self, trace: Trace) -> tuple[Operand, itertools.count[int]]:
+        """What draws in a trace are made from: `state`, one step on, or the key of a body; and their numbers.
 
-        They count down, away from those of draws outside of traces.
+        The numbers of a function count down, away from those of draws outside of traces.
         """
-        update = trace.updates[self.state]
-        self._traces = [entry for entry in self._traces if entry[0]() is not None]
-        for known, known_update, numbers in self._traces:
-            if known() is trace or known_update() is update:
-                return numbers
-        numbers = itertools.count(2**32 - 1, -1)
-        self._traces.append((weakref.ref(trace), weakref.ref(update), numbers))
-        return numbers
+        if self not in trace.draws:
+            if trace.is_body:
+                trace.draws[self] = placeholder(_KEY_TYPE, f"{self.name}/key"), itertools.count()
+            else:
+                trace.draws[self] = self.state, itertools.count(2**32 - 1, -1)
+                self.advance()
+        return trace.draws[self]  # type: ignore[return-value]
 
     def next(self) -> Operand:
-        """A key `[seed, step]` that can be given as `seed`, and go one step on."""
-        return self.draw(is_symbolic=False)[0]
+        """A key `[seed, step]` that can be given as `seed`, another one at each call."""
+        return self.split(is_symbolic=False)
+
+    def split(self, *, is_symbolic: bool) -> Operand:
+        """A key that nothing else draws from: that of the step on values, else one with a seed of its own."""
+        key, number = draw_key(self, is_symbolic=is_symbolic)
+        return key if isinstance(key, Tensor) else split_key(key, number)
 
     def advance(self) -> None:
         """Go one step on: the next run of a graph that draws from this generator gives other numbers."""
-        if current_trace() is None:
+        trace = current_trace()
+        if trace is None:
             self._advance()
-        elif self.state not in current_trace().updates:  # type: ignore[union-attr]
+        elif trace.is_body:
+            self._drawn_in(trace)
+        elif self.state not in trace.updates:
             self.state.assign(apply_op("Add", self.state, _ONE_STEP))
 
     def reset(self, seed: int) -> None:
@@ -164,6 +187,31 @@ def draw_key(seed: Seed, *, is_symbolic: bool) -> tuple[Operand, int]:
     return key, number
 
 
+def split_key(key: Operand, number: int) -> Operand:
+    """A key with a seed of its own, for the draw `number` of `key`: `[mixed(mixed(seed) + step + number γ), 0]`.
+
+    `mixed` is the finalizer of SplitMix64, γ the odd number next to the golden section of 2^64: neighbours come out far
+    from each other.
+
+    Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators.
+    """
+    result: Operand = apply_composite("RandomKey", _split_body, key, _wrapped(number * _GAMMA))
+    return result
+
+
+def _split_body(key: Operand, offset: Operand) -> Operand:
+    seed, step = apply_op("Split", key, np.ones(2, np.int64), outputs=2)
+    new = _mixed_operand(apply_op("Add", apply_op("Add", _mixed_operand(seed), step), offset))
+    result: Operand = apply_op("Concat", new, np.zeros(1, np.int64), axis=0)
+    return result
+
+
+def key_at(key: Operand, turn: Operand) -> Operand:
+    """The key of one turn of a loop that has `key`: `[seed, step + turn]`; `(turns, 2)` for several turns."""
+    result: Operand = apply_op("Add", key, apply_op("Mul", apply_op("Unsqueeze", turn, [-1]), _ONE_STEP))
+    return result
+
+
 def _checked(seed: object) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise DtypeError(f"a seed is a whole number, a sg.random.SeedGenerator or None, got {seed!r}")
@@ -182,10 +230,26 @@ def _state(seed: int, step: int) -> np.ndarray[Any, Any]:
 
 def _mixed(seed: int) -> int:
     """SplitMix64's finalizer: neighbouring seeds become far ones."""
-    z = (seed + 0x9E3779B97F4A7C15) % 2**64
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-    return z ^ (z >> 31)
+    z = (seed + _GAMMA) % 2**64
+    for shift, factor in zip(_SHIFTS, (*_FACTORS, 1), strict=True):
+        z = (z ^ (z >> shift)) * factor % 2**64
+    return z
+
+
+def _mixed_operand(seed: Operand) -> Operand:
+    """`_mixed` of int64 numbers, as ops; sums and products of int64 have kernels in every ONNX Runtime."""
+    z: Operand = apply_op("Add", seed, _wrapped(_GAMMA))
+    for shift, factor in zip(_SHIFTS, (*_FACTORS, 1), strict=True):
+        bits = apply_op("Cast", z, to=ELEM_TYPES["uint64"])
+        shifted = apply_op("BitShift", bits, np.uint64(shift), direction="RIGHT")
+        z = apply_op("Cast", apply_op("BitwiseXor", bits, shifted), to=ELEM_TYPES["int64"])
+        z = z if factor == 1 else apply_op("Mul", z, _wrapped(factor))
+    return z
+
+
+def _wrapped(number: int) -> np.int64:
+    """The int64 with the same 64 bits."""
+    return np.uint64(number % 2**64).view(np.int64)
 
 
 _GLOBAL.append(SeedGenerator(secrets.randbits(63), "global_seed_generator"))

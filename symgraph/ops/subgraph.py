@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from symgraph.core.apply import placeholder, record
@@ -15,16 +15,21 @@ from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType
 from symgraph.ops.promotion import as_operand
+from symgraph.ops.seeds import SeedGenerator, key_at
 
 
 @dataclass(frozen=True)
 class Traced:
-    """What a function gave for symbols: its result as it came, the leaves as operands, and when it began."""
+    """What a function gave for symbols: its result as it came, the leaves as operands, and when it began.
+
+    For each generator that it draws from there is a symbol: the key that is to be given to it (`keys_for`).
+    """
 
     result: Any
     outputs: tuple[Operand, ...]
     inputs: tuple[SymbolicTensor, ...]
     begin: int  # nodes with this serial number or a later one belong to the function
+    draws: Mapping[SeedGenerator, tuple[SymbolicTensor, Iterator[int]]] = field(default_factory=dict)
 
 
 def leaves(structure: object) -> list[Any]:
@@ -39,14 +44,18 @@ def refill(structure: Any, values: Iterable[object]) -> Any:
 
 
 def trace_function(function: Callable[..., Any], inputs: Sequence[SymbolicTensor], arguments: Sequence[object],
-                   who: str) -> Traced:
+                   who: str, before: Traced | None = None) -> Traced:
     """Run `function(*arguments)`, made of the symbols `inputs`, and keep what it returns.
+
+    It draws from the same keys as the function `before`, and numbers go on, so that both may run on them.
 
     Errors: `GraphError` where it assigns a variable or adds to a loss: that could not be undone or repeated.
     """
     begin = Node(find_op("Identity"), (), {}, ()).serial
     outer = current_trace()
-    inner = Trace()
+    inner = Trace(is_body=True)
+    if before is not None:
+        inner.draws.update(before.draws)
     if outer is not None:
         inner.updates.update(outer.updates)
     known = dict(inner.updates)
@@ -60,16 +69,25 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[SymbolicTensor
     if inner.losses:
         raise GraphError(f"{who}: the function calls layer {inner.losses[0][0].name!r}, which adds to the loss; "
                          "such a layer cannot be called in a branch or a loop")
-    return Traced(result, outputs, tuple(inputs), begin)
+    return Traced(result, outputs, tuple(inputs), begin, inner.draws)  # type: ignore[arg-type]
+
+
+def keys_for(traced: Traced, *, is_symbolic: bool = True) -> dict[Operand, Operand]:
+    """A key for each that the function draws from, made of what the generators draw from around it."""
+    return {key: generator.split(is_symbolic=is_symbolic) for generator, (key, _) in traced.draws.items()}
 
 
 def close(traced: Traced, captured: Iterable[SymbolicTensor], name: str,
-          outputs: Sequence[Operand] | None = None) -> Graph:
+          outputs: Sequence[Operand] | None = None, turn: SymbolicTensor | None = None) -> Graph:
     """A graph of what was traced, with placeholders in place of the symbols it has captured.
 
-    Every output is made by a node of the graph, as ONNX wants it, and no two are the same.
+    Every output is made by a node of the graph, as ONNX wants it, and no two are the same. Draws of a loop are those of
+    its `turn`.
     """
     mapping: dict[Operand, Operand] = {x: placeholder(x.type, x.name) for x in captured}
+    captures = tuple(mapping.values())
+    if turn is not None:
+        mapping.update((key, key_at(mapping[key], turn)) for key, _ in traced.draws.values() if key in mapping)
     for node in _inner_nodes(traced):
         operands = tuple(None if x is None else mapping.get(x, x) for x in node.operands)
         if any(a is not b for a, b in zip(operands, node.operands, strict=True)):
@@ -80,8 +98,7 @@ def close(traced: Traced, captured: Iterable[SymbolicTensor], name: str,
     given = traced.outputs if outputs is None else outputs
     results = own_outputs([mapping.get(x, x) for x in given],
                           [mapping.get(x, x) for x in given if x not in inner])
-    return Graph(traced.inputs, results, captures=[mapping[x] for x in captured],  # type: ignore[misc]
-                 name=name)
+    return Graph(traced.inputs, results, captures=captures, name=name)  # type: ignore[arg-type]
 
 
 def own_outputs(outputs: Iterable[Operand], outer: Iterable[Operand]) -> list[Operand]:
