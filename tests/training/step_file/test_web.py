@@ -5,6 +5,7 @@ The package is installed into `web/node_modules` where it is not there yet.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,7 @@ import symgraph as sg
 from tests.training.step_file.running import exported, feeds_of, run, session_of
 
 WEB = Path(__file__).with_name("web")
+PAGE = Path(__file__).parents[3] / "docs/training_files.md"
 MODULE = files("symgraph.training") / "train_step.mjs"
 
 TRAINED = ["model/regression", "model/convolutional", "model/lstm", "model/gru", "model/transformer",
@@ -210,3 +212,20 @@ def test_javascript_refuses_a_state_that_does_not_fit(web, tmp_path):
                      "state": {name: as_json(x) for name, x in state.items()}} for state, _ in states))
 
     assert [a["error"] for a in answers] == [message for _, message in states]
+
+
+def test_the_javascript_of_the_guide_trains_and_python_goes_on(web, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    code = re.findall(r"```(python|js|py)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert [language for language, _ in code].count("js") == 1
+    os.symlink(WEB / "node_modules", "node_modules", target_is_directory=True)
+    for language, block in code:
+        if language != "js":
+            exec(compile(block, PAGE.name, "exec"), names)
+            continue
+        Path("page.mjs").write_text(block)
+        done = subprocess.run([NODE, "page.mjs"], capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        first, last = map(float, done.stdout.split())
+        assert last < first / 2
