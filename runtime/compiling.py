@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto
 from symgraph.core.errors import ResourceError, RunError, SymgraphError, UnsupportedOpError
 from symgraph.core.graph import Graph
 from symgraph.core.scope import describe_place
+from symgraph.core.snapshots import steady
 from symgraph.core.tensor import Node, SymbolicTensor
 from symgraph.core.types import ELEM_TYPES
 from symgraph.core.value import Tensor
@@ -27,24 +28,27 @@ INLINE_BYTES = 65536
 
 
 def open_session(graph: Graph, options: Any, providers: Sequence[Provider], *, variables_as_inputs: bool = False,
-                 ) -> Any:
+                 without: Sequence[str] = ()) -> Any:
     """Compile a legalised graph. Nodes are called after their first output, so that they are found again.
 
-    With `variables_as_inputs` variables are no weights but inputs, under their names, after the others.
+    With `variables_as_inputs` variables are no weights but inputs, under their names, after the others. `without` names
+    optimisations of ONNX Runtime's that are left out.
 
     Errors: `RunError`, `ResourceError` or `UnsupportedOpError` with ONNX Runtime's reason.
     """
     ort = onnxruntime()
-    exported = to_model(graph, keep_weights_out=True, allow_newer=True, variables_as_inputs=variables_as_inputs)
-    model = exported.model
-    handed_over = {name: leaf for name, leaf in exported.weights.items() if not _add_inline(model, name, leaf)}
-    values = [as_ort_value(leaf.numpy()) for leaf in handed_over.values()]  # must live until the session has copied
+    with steady(() if variables_as_inputs else graph.variables):
+        exported = to_model(graph, keep_weights_out=True, allow_newer=True, variables_as_inputs=variables_as_inputs)
+        model = exported.model
+        handed_over = {name: leaf for name, leaf in exported.weights.items() if not _add_inline(model, name, leaf)}
+        values = [as_ort_value(leaf.numpy()) for leaf in handed_over.values()]  # live until the session has copied them
     if values:
         options.add_external_initializers(list(handed_over), values)
     for node in model.graph.node:
         node.name = next((name for name in node.output if name), node.name)
     try:
-        return ort.InferenceSession(model.SerializeToString(), options, providers=list(providers))
+        return ort.InferenceSession(model.SerializeToString(), options, providers=list(providers),
+                                    disabled_optimizers=list(without))
     except Exception as error:
         raise compile_error(graph, error) from None
 

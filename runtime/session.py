@@ -14,6 +14,7 @@ import numpy as np
 
 from symgraph.core.errors import GraphError, ProviderError, RunError, UnsupportedOpError
 from symgraph.core.graph import Graph
+from symgraph.core.snapshots import snapshot
 from symgraph.core.types import TensorType, ValueType, numpy_dtype
 from symgraph.core.variable import Variable
 from symgraph.runtime.compiling import Provider, open_session, run_error
@@ -110,8 +111,8 @@ class Session:
         where a node fails or the time is over, `ResourceError` where memory does not suffice.
         """
         values = self.check(feeds)
-        for name, variable in self._state.items():
-            values[name] = variable.numpy()
+        if self._state:
+            values.update(zip(self._state, snapshot(tuple(self._state.values())), strict=True))
         if timeout is not None:
             return self._run_for(values, timeout)
         try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,8 @@ from symgraph.core.variable import Variable
 from symgraph.runtime.devices import GPU_PROVIDERS, Device, gpu_provider
 from symgraph.runtime.feeds import PACKED, as_ort_value, from_ort_value
 from symgraph.runtime.ort import onnxruntime
+
+_NUMBERS = itertools.count()
 
 ALIGNMENT = 64
 """Buffers begin at multiples of this many bytes, as ONNX Runtime's own do."""
@@ -60,36 +65,51 @@ class State:
     So ONNX Runtime never writes what it reads, and a run that fails leaves the values as they were. A variable that
     is read on the host is copied from here; one that is assigned there, or that another step takes, is copied back
     before the next run.
+
+    A step holds `lock` while it runs; other threads read between two runs, and a step lets those go first that wait
+    (`turnstile`).
     """
 
     def __init__(self, variables: Iterable[Variable], device: Device) -> None:
         self.variables = tuple(variables)
         self.device = device
         self.runs = 0
-        self.present = 0
+        self.number = next(_NUMBERS)
+        self.lock, self.turnstile = threading.RLock(), threading.RLock()
         for v in self.variables:
             if v.dtype in PACKED or v.dtype == "string":
-                raise UnsupportedOpError(f"variable {v.name!r} of dtype {v.dtype} cannot be assigned in a compiled step")
-        self.sets = tuple(tuple(DeviceBuffer(v.dtype, v.numpy().shape, device) for v in self.variables) for _ in range(2))
+                raise UnsupportedOpError(f"variable {v.name!r} of dtype {v.dtype} cannot be assigned in a compiled "
+                                         "step")
+        shapes = [v.numpy().shape for v in self.variables]
+        self.sets = tuple(tuple(DeviceBuffer(v.dtype, shape, device) for v, shape in zip(
+            self.variables, shapes, strict=True)) for _ in range(2))
         self._index = {v: i for i, v in enumerate(self.variables)}
-        self._away = dict.fromkeys(self.variables)
+        self.away = dict.fromkeys(self.variables)
         self._fetched: dict[Variable, tuple[int, Array]] = {}
 
+    @property
+    def present(self) -> int:
+        """The set that holds the present values: a run that is over changes it and `runs` in one."""
+        return self.runs & 1
+
     def settle(self) -> None:
-        """Take in the variables that were assigned elsewhere since the last run."""
-        if not self._away:
-            return
+        """Take in the variables that were assigned elsewhere since the last run; for who holds `MOVING` and `lock`."""
         present = self.sets[self.present]
-        for v in list(self._away):
+        for v in list(self.away):
             present[self._index[v]].write(v.numpy())
             v.move(self)
-            del self._away[v]
+            del self.away[v]
 
-    def turn(self) -> None:
-        """After a run: what was written is the present value of every variable."""
-        self.present = 1 - self.present
-        self.runs += 1
-        Variable.epoch += 1
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Inside, no step runs here."""
+        if not self.lock.acquire(blocking=False):
+            with self.turnstile:
+                self.lock.acquire()
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def value(self, variable: Variable) -> Any:
         """The OrtValue that holds the present value of a variable that lives here."""
@@ -97,18 +117,20 @@ class State:
 
     def fetch(self, variable: Variable) -> Array:
         """The present value, as an array that later runs do not change."""
-        known = self._fetched.get(variable)
-        if known is None or known[0] != self.runs:
-            array = self.sets[self.present][self._index[variable]].read()
-            array.flags.writeable = False
-            self._fetched[variable] = known = self.runs, array
-        return known[1]
+        with self.reading():
+            known = self._fetched.get(variable)
+            if known is None or known[0] != self.runs:
+                array = self.sets[self.present][self._index[variable]].read()
+                array.flags.writeable = False
+                self._fetched[variable] = known = self.runs, array
+            return known[1]
 
     def before(self, variable: Variable) -> Array:
         """The value before the last run."""
-        return self.sets[1 - self.present][self._index[variable]].read()
+        with self.reading():
+            return self.sets[1 - self.present][self._index[variable]].read()
 
     def leave(self, variable: Variable) -> None:
         """From now on the variable has its value itself; it is read again before the next run."""
-        self._away[variable] = None
+        self.away[variable] = None
         self._fetched.pop(variable, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from symgraph.core.errors import UnsupportedOpError
 from symgraph.core.graph import Graph
 from symgraph.core.types import TensorType
 from symgraph.core.value import Array
-from symgraph.core.variable import Variable
+from symgraph.core.variable import MOVING, Home, Variable
 from symgraph.runtime.compiling import Provider, open_session, run_error
 from symgraph.runtime.devices import Device, check_providers, config, provider_name, resolve_providers
 from symgraph.runtime.feeds import PLAIN, as_ort_value, check_feed, from_ort_value
@@ -60,6 +61,7 @@ class Step:
         self._read = [(name, v) for name, v in pairs if v not in inside]
         self._read_versions: dict[Variable, int] = {}
         self._kept_alive: dict[object, Any] = {}
+        self._read_in_place: tuple[State, ...] = ()
         self._epoch = -1
         self._bindings = tuple(map(self._bind, range(2)))
         self._last = self._bindings[0]
@@ -67,24 +69,52 @@ class Step:
     def run(self, feeds: Sequence[Array] | None = None) -> None:
         """Run once; without `feeds` on what lies in the buffers `inputs`.
 
+        Threads may run steps at the same time, and read and assign variables: each run sees all of them as they are
+        between two runs of other steps.
+
         Errors: `RunError` naming the node that failed, `DtypeError` and `ShapeError` for arrays that do not fit.
         """
         state = self.state
-        state.settle()
-        if Variable.epoch != self._epoch:
-            self._read_again()
-        binding = self._bindings[state.present]
+        if not self._read_in_place:
+            with state.turnstile:
+                pass
+            with state.lock:
+                if not state.away and Variable.epoch == self._epoch:
+                    self._run_now(feeds)
+                    return
+        with ExitStack() as held:
+            with MOVING:
+                for home in self._homes():
+                    held.enter_context(home.reading())
+                state.settle()
+                if Variable.epoch != self._epoch:
+                    self._read_again()
+            self._run_now(feeds)
+
+    def _homes(self) -> list[Home]:
+        """Where variables live that this step reads or changes; for who holds `MOVING`."""
+        if Variable.epoch == self._epoch:
+            found: list[Home | None] = [v.home for v in self.state.away]
+            found += self._read_in_place
+        else:
+            found = [v.home for v in (*self.state.away, *(v for _, v in self._read))]
+        return sorted({self.state, *(home for home in found if home is not None)}, key=lambda home: home.number)
+
+    def _run_now(self, feeds: Sequence[Array] | None) -> None:
+        """Run; for who holds the locks of the state and of all that is read in place."""
+        state = self.state
         if feeds is not None:
             self._feed(feeds)
         elif not self._is_on_host:
             self._send()
+        self._last = binding = self._bindings[state.present]
         try:
             self._run(binding)
+            state.runs += 1
         except Exception as error:
             raise run_error(self._legal, error) from None
-        state.turn()
-        self._last = binding
-        self._epoch = Variable.epoch
+        finally:
+            self._epoch = Variable.announce(self._epoch)
 
     def results(self) -> list[Array]:
         """Copies of what the last run gave, without the variables."""
@@ -106,7 +136,8 @@ class Step:
         options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         if config.is_strict and provider_name(self.providers[0]) != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        native = open_session(self._legal, options, self.providers, variables_as_inputs=True)
+        without = ["TransposeOptimizer"] if provider_name(self.providers[0]) == CPU else []  # it joins split_transposes'
+        native = open_session(self._legal, options, self.providers, variables_as_inputs=True, without=without)
         check_providers(native, self.providers, fallback=False)
         return native
 
@@ -131,18 +162,24 @@ class Step:
 
     def _read_again(self) -> None:
         """Bind the variables that are only read, where they have changed."""
+        self._epoch = Variable.epoch
+        self._read_in_place = tuple({home for _, v in self._read if self._is_near(home := v.home)})
         for name, v in self._read:
             version = v.version
             if self._read_versions.get(v) == version:
                 continue
             home = v.home
-            if isinstance(home, State) and home.device == self.state.device:
+            if self._is_near(home):
                 value = home.value(v)
             else:
                 value = self._as_value(v.numpy())
             for binding in self._bindings:
                 binding.bind_ortvalue_input(name, value)
             self._read_versions[v], self._kept_alive[v] = version, value
+
+    def _is_near(self, home: Home | None) -> TypeGuard[State]:
+        """Whether what lives there can be read where it is."""
+        return isinstance(home, State) and home.device == self.state.device
 
     def _as_value(self, array: Array) -> Any:
         if self._is_on_host:

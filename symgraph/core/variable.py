@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -21,11 +23,24 @@ from symgraph.core.value import Array, Tensor, as_array, convert_array
 _NAMES = itertools.count()
 
 
+MOVING = threading.RLock()
+"""Held while a variable is assigned, or goes to live elsewhere. Who holds the lock of a home does not wait for it."""
+
+_ANNOUNCING = threading.Lock()
+
+
 class Home(Protocol):
     """Where variables live while a compiled step changes them, run after run: buffers of a device."""
 
     runs: int
     """How often the step has run: each run gives every variable that lives here another value."""
+
+    number: int
+    """Homes are held in this order, where somebody needs several."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Inside, no step changes what lives here."""
+        ...
 
     def fetch(self, variable: Variable) -> Array:
         """The present value, as an array that later runs do not change."""
@@ -48,8 +63,7 @@ class Variable(Operand):
     [[1.0, 0.0], [3.0, 0.0]]
     """
 
-    __slots__ = ("_array", "_home", "_snapshot", "_trainable", "_version", "autocast", "constraint", "name",
-                 "regularizer", "type")
+    __slots__ = ("_place", "_snapshot", "_trainable", "autocast", "constraint", "name", "regularizer", "type")
 
     epoch = 0
     """Grows whenever any variable is assigned: whoever holds copies of values looks here first."""
@@ -80,9 +94,9 @@ class Variable(Operand):
         number = next(_NAMES)
         self.name = name or (f"variable_{number}" if number else "variable")
         self._trainable = trainable
-        self._array: Array | None = array
-        self._home: Home | None = None
-        self._version = 0
+        # value, home, version without the runs of the home: one tuple, so that threads and interrupts see all of a
+        # change or nothing of it
+        self._place: tuple[Array | None, Home | None, int] = array, None, 0
         self._snapshot: weakref.ref[Tensor] | None = None
         self.autocast = True
         self.constraint: Callable[..., Any] | None = None
@@ -91,31 +105,32 @@ class Variable(Operand):
         array.flags.writeable = False
         ledger.change(1, array.nbytes)
 
+    @classmethod
+    def announce(cls, seen: int = -1) -> int:
+        """Tell that a variable has changed. Gives the new epoch to one who had `seen` the last, to others `seen`."""
+        with _ANNOUNCING:
+            is_current = seen == Variable.epoch
+            Variable.epoch += 1
+            return Variable.epoch if is_current else seen
+
     @property
     def version(self) -> int:
         """Grows whenever the variable is assigned, also by a compiled step."""
-        return self._version if self._home is None else self._version + self._home.runs
+        _, home, version = self._place
+        return version if home is None else version + home.runs
 
     @property
     def home(self) -> Home | None:
         """The buffers of the compiled step that changes it, if it lives there."""
-        return self._home
+        return self._place[1]
 
     def move(self, home: Home) -> None:
-        """Live in the buffers of `home` from now on, which has copied the value."""
-        if self._home is not home:
-            self._leave()
-            self._version -= home.runs
-            self._home = home
-            held = self._held()
-            self._array = np.broadcast_to(np.zeros((), held.dtype), held.shape)
-
-    def _leave(self) -> None:
-        home = self._home
-        if home is not None:
-            self._version += home.runs
-            self._home = None
-            home.leave(self)
+        """Live in the buffers of `home` from now on, which has copied the value and holds `MOVING`."""
+        held, old, version = self._held(), self.home, self.version
+        if old is not home:
+            if old is not None:
+                old.leave(self)
+            self._place = np.broadcast_to(np.zeros((), held.dtype), held.shape), home, version - home.runs
 
     @property
     def path(self) -> str:
@@ -148,14 +163,17 @@ class Variable(Operand):
 
     def numpy(self) -> Array:
         """The present value; a later assignment does not change what was returned."""
-        held = self._held()
-        return held if self._home is None else self._home.fetch(self)
+        array, home, _ = self._place
+        if home is not None:
+            return home.fetch(self)
+        return self._held() if array is None else array
 
     def _held(self) -> Array:
         """The value, or something of its shape and dtype while it lives elsewhere."""
-        if self._array is None:
+        array = self._place[0]
+        if array is None:
             raise DisposedError(f"variable {self.name!r} was used after dispose()")
-        return self._array
+        return array
 
     @property
     def size(self) -> int:
@@ -175,18 +193,23 @@ class Variable(Operand):
     @property
     def is_disposed(self) -> bool:
         """Whether `dispose` was called."""
-        return self._array is None
+        return self._place[0] is None
 
     def dispose(self) -> None:
         """Free the memory now; any later use raises `DisposedError`."""
-        if self._array is not None:
-            self._leave()
-            ledger.change(-1, -self._array.nbytes)
-            self._array = None
+        with MOVING:
+            array, home, _ = self._place
+            if array is None:
+                return
+            if home is not None:
+                home.leave(self)
+            self._place = None, None, self.version
+        ledger.change(-1, -array.nbytes)
 
     def __del__(self) -> None:
-        if getattr(self, "_array", None) is not None:
-            self.dispose()
+        place = getattr(self, "_place", None)
+        if place is not None and place[0] is not None:  # nobody else knows it, and its home goes with it
+            ledger.change(-1, -place[0].nbytes)
 
     def assign(self, value: object) -> Variable:
         """Set the whole value; numbers are cast to the variable's dtype.
@@ -247,13 +270,15 @@ class Variable(Operand):
             raise DtypeError(f"variable {self.name!r} is {self.dtype}, got {value.dtype}; cast it first")
 
     def _set(self, array: Array) -> None:
-        if self._array is None:
-            raise DisposedError(f"variable {self.name!r} was assigned after dispose()")
         array.flags.writeable = False
-        self._leave()
-        self._array = array
-        self._version += 1
-        Variable.epoch += 1
+        with MOVING:
+            held, home, _ = self._place
+            if held is None:
+                raise DisposedError(f"variable {self.name!r} was assigned after dispose()")
+            if home is not None:
+                home.leave(self)
+            self._place = array, None, self.version + 1
+        Variable.announce()
 
     def __getitem__(self, key: object) -> Operand:
         part: Operand = METHODS["getitem"](self.latest(), key)
@@ -301,7 +326,7 @@ class Variable(Operand):
         print(self.numpy())
 
     def __repr__(self) -> str:
-        if self._array is None:
+        if self.is_disposed:
             return f"<Variable {self.name!r} {self.type}, disposed>"
         values = np.array2string(self.numpy(), separator=", ", threshold=100)
         gap = "\n" if "\n" in values else " "

@@ -93,7 +93,7 @@ class CompiledMetrics(Metric):
                 for x in own)
         self._outputs = outputs
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take a batch in. `sample_weight` is one for all outputs, or a list or dict by output.
 
         The masks of predictions count for metrics that are means, and for those whose `update_state` has a `mask`.

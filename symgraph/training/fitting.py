@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from symgraph.ops.seeds import make_default_seed
 from symgraph.training.callbacks import CallbackList, Logs
 from symgraph.training.callbacks.logs import numbers
 from symgraph.training.data.array_feed import ArrayFeed
+from symgraph.training.data.columns import is_arrays
 from symgraph.training.data.feed import Feed
-from symgraph.training.data.feeding import is_arrays, make_feed, split_validation
+from symgraph.training.data.feeding import make_feed, split_validation
 from symgraph.training.progress_bar import is_terminal
 from symgraph.training.steps import StepFunction
 
@@ -129,7 +131,7 @@ def needs_loop(model: Trainer, x: Any, verbose: Any, callbacks: Any) -> bool:
     return is_shown or is_own or bool(callbacks) or not is_arrays(x)
 
 
-def predict(model: Trainer, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any) -> Any:
+def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any) -> Any:
     """`Model.predict` in a loop that callbacks hear of."""
     feed = make_feed(x, batch_size=batch_size, steps_per_epoch=steps, training=False)
     with closing(feed):
@@ -256,7 +258,7 @@ def _array_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, 
     function = model._step_function(kind)
     plan = feed.plan(epoch)
     size, structure = feed.batch_size, feed.structure
-    template = structure.pack(_template(structure.unpack(), size))  # type: ignore[arg-type]
+    template = structure.pack(_template(structure.unpack(), size))
     compiled, fill = None, None
     results = function.results
     for step in range(start, plan.steps):
@@ -314,7 +316,7 @@ def _eager_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, 
         if hooks.has_any:
             hooks.begin(step)
         logs = model._run_step(kind, feed.structure.pack(batch))
-        yield step, lambda logs=logs: logs
+        yield step, partial(dict, logs)
 
 
 def _placed(error: RunError, kind: str, epoch: int, step: int) -> RunError:

@@ -23,6 +23,10 @@ from symgraph.training.targets import check_targets
 from symgraph.training.undoing import undone_on_error
 
 
+_OF_COMPILE = ("_loss_tracker", "_compiled_metrics")
+"""Attributes with metrics that a model inside of another has for its own training."""
+
+
 class ModelSteps(Layer):
     """The part of a model that says what a step is. A model of your own may override what is here.
 
@@ -130,8 +134,8 @@ class ModelSteps(Layer):
         if self._compiled_loss is not None:
             found.update((m, None) for m in self._compiled_loss.metrics)
         for layer, _ in self._walk_layers():
-            for value in vars(layer).values():
-                if isinstance(value, list | tuple | Metric):
+            for name, value in vars(layer).items():
+                if isinstance(value, list | tuple | Metric) and name not in _OF_COMPILE:
                     found.update((m, None) for m in flatten(value) if isinstance(m, Metric))
         return list(found)
 
@@ -148,8 +152,8 @@ class ModelSteps(Layer):
 
     def _to_train(self) -> list[Any]:
         if self.optimizer is None:
-            raise TrainingError(f'model "{self.name}" was compiled without an optimizer, so it can be evaluated but not '
-                                "trained; give compile one")
+            raise TrainingError(f'model "{self.name}" was compiled without an optimizer, so it can be evaluated but '
+                                "not trained; give compile one")
         variables = self.trainable_variables
         if not variables:
             raise TrainingError(f'model "{self.name}" has no trainable weights; set trainable=True on a layer, or load '

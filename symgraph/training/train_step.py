@@ -85,7 +85,7 @@ class TrainStep:
         """
         if not model.weights:
             raise TrainingError(f'model "{model.name}" has no weights yet; call it on data before a state is loaded')
-        if model.compiled:
+        if model.optimizer is not None:
             model.optimizer.build(model.trainable_variables)
         problems = [f"{name} is missing" for name in self.state if name not in state]
         problems += [f"there is no {name}; {nearest(name, self.state)}" for name in state if name not in self.state]

@@ -15,7 +15,6 @@ from symgraph.training.data.class_weights import check_class_weight
 from symgraph.training.data.unpacking import as_batch
 from symgraph.training.metrics.mean import Mean
 from symgraph.training.model_steps import ModelSteps
-from symgraph.training.optimizers.base import Optimizer
 from symgraph.training.optimizers.loss_scale import LossScaleOptimizer
 
 
@@ -34,6 +33,7 @@ class Trainer(ModelSteps):
     history: Any = None
     """What the last `fit` returned."""
 
+    _compile_arguments: dict[str, Any]
     _progress: Any = None
     _target_types: Any = None
     loss: Any = None
@@ -60,14 +60,12 @@ class Trainer(ModelSteps):
         is_mixed = self.compute_dtype == "float16" and self.variable_dtype == "float32"
         if auto_scale_loss and is_mixed and made is not None and not isinstance(made, LossScaleOptimizer):
             made = LossScaleOptimizer(made)
-        self.optimizer: Optimizer | None = made
-        self.loss = loss
-        self.run_eagerly = run_eagerly
-        self.steps_per_execution = steps_per_execution
         names = self._output_log_names()
-        self._compiled_loss = None if loss is None else CompiledLoss(loss, loss_weights, names)
-        self._compiled_metrics = (None if not metrics and not weighted_metrics
-                                  else CompiledMetrics(metrics, weighted_metrics, names))
+        losses = None if loss is None else CompiledLoss(loss, loss_weights, names)
+        measures = None if not metrics and not weighted_metrics else CompiledMetrics(metrics, weighted_metrics, names)
+        self.optimizer, self.loss = made, loss
+        self.run_eagerly, self.steps_per_execution = run_eagerly, steps_per_execution
+        self._compiled_loss, self._compiled_metrics = losses, measures
         self._loss_tracker = Mean(name="loss")
         self.__dict__["_compile_arguments"] = {  # variables among them, loss weights, are no weights of the model
             "optimizer": optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
