@@ -179,8 +179,8 @@ def test_files_that_are_not_there_and_models_without_steps_are_errors(tmp_path):
 
 CONTINUED = [
     "model/regression", "model/convolutional", "model/odd_variables", "model/own_step", "model/imported",
-    "model/frozen_layers", "model/transformer", "model/mixed_precision", "optimizer/ema", "optimizer/loss_scale",
-    "optimizer/accumulation", "optimizer/cosine_decay"]
+    "model/frozen_layers", "model/transformer", "model/masked_text", "model/noise_and_norms", "model/mixed_precision",
+    "optimizer/ema", "optimizer/loss_scale", "optimizer/accumulation", "optimizer/cosine_decay"]
 
 
 @pytest.mark.parametrize("name", CONTINUED)
