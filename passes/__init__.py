@@ -20,6 +20,7 @@ from symgraph.passes.fold_pads import fold_pads
 from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.freeze import freeze
 from symgraph.passes.fuse_attention import fuse_attention
+from symgraph.passes.fuse_channel_affine import fuse_channel_affine
 from symgraph.passes.fuse_convolution_bias import fuse_convolution_bias
 from symgraph.passes.fuse_elementwise import fuse_elementwise
 from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
@@ -46,13 +47,17 @@ from symgraph.passes.remove_identity import remove_identity
 from symgraph.passes.remove_neutral import remove_neutral
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.remove_unused import remove_unused
+from symgraph.passes.replace_masks import replace_masks
 from symgraph.passes.report import PassReport, Report
 from symgraph.passes.rules import Rule, rule
 from symgraph.passes.share_common import share_common_subexpressions
+from symgraph.passes.share_error_functions import share_error_functions
 from symgraph.passes.simplify_sum_to import simplify_sum_to
 from symgraph.passes.simplify_sums import simplify_sums
 from symgraph.passes.split_slices import split_slices
 from symgraph.passes.split_transposes import split_transposes
+from symgraph.passes.sum_by_products import sum_by_products
+from symgraph.passes.turn_operands import turn_operands
 from symgraph.passes.turn_products import turn_products
 from symgraph.passes.upgrade_opset import upgrade_opset
 from symgraph.passes.use_newer_operators import use_newer_operators
@@ -88,6 +93,7 @@ __all__ = [
     "fold_shapes",
     "freeze",
     "fuse_attention",
+    "fuse_channel_affine",
     "fuse_convolution_bias",
     "fuse_elementwise",
     "fuse_for_onnxruntime",
@@ -115,12 +121,16 @@ __all__ = [
     "remove_neutral",
     "remove_transposes",
     "remove_unused",
+    "replace_masks",
     "rule",
     "share_common_subexpressions",
+    "share_error_functions",
     "simplify_sum_to",
     "simplify_sums",
     "split_slices",
     "split_transposes",
+    "sum_by_products",
+    "turn_operands",
     "turn_products",
     "upgrade_opset",
     "use_newer_operators",

@@ -14,7 +14,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
-from symgraph.passes.block_channels import CONV, REORDER_INPUT, REORDER_OUTPUT, known_sizes
+from symgraph.passes.block_channels import CONV, KERAS, REORDER_INPUT, known_sizes
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, rewrite_regions
 from symgraph.runtime.channel_blocks import channel_block
@@ -56,9 +56,10 @@ def _find(node: Node, block: int, opset: int) -> Iterator[Region]:
     if min(after) < 0:
         return
     taken = given[1]
-    wide, filters = (1, given[0], given[2], given[3] * taken), (made[1], *made[:1], *made[2:])
-    padding = (0, 0, pads[0], pads[1] * taken, 0, 0, after[0], after[1] * taken)
-    attributes = {"strides": (dilations[0], 1), "dilations": (strides[0], strides[1] * taken), "pads": (0,) * 4,
+    width = block if taken % block == 0 else taken
+    wide, filters = (taken // width, given[0], given[2], given[3] * width), (made[1], made[0], *made[2:])
+    padding = (0, 0, pads[0], pads[1] * width, 0, 0, after[0], after[1] * width)
+    attributes = {"strides": (dilations[0], 1), "dilations": (strides[0], strides[1] * width), "pads": (0,) * 4,
                   "group": 1}
 
     def at(name: str, *inputs: object, **options: Any) -> Any:
@@ -67,17 +68,26 @@ def _find(node: Node, block: int, opset: int) -> Iterator[Region]:
     def shaped(x: Operand, *sizes: int) -> Any:
         return at("Reshape", x, np.array(sizes, np.int64))
 
+    def beside(x: Operand) -> Any:
+        """Each block of input channels beside each other, or as many as there are; blocks one after the other."""
+        if taken % block:
+            return shaped(at("Transpose", x, perm=(0, 2, 3, 1)), *wide)
+        blocks = Node(REORDER_INPUT, (x,), {"channels_last": 0}, (TensorType("float32", given),)).output
+        split = shaped(blocks, given[0], taken // block, math.prod(given[2:]) * block)
+        return shaped(split if taken == block else at("Transpose", split, perm=(1, 0, 2)), *wide)
+
     def make(x: Operand, dy: Operand) -> Operand:
-        rows = shaped(at("Transpose", x, perm=(0, 2, 3, 1)), *wide)
+        rows = beside(x)
         if any(padding):
             rows = at("Pad", rows, np.array(padding, np.int64))
         rows = Node(REORDER_INPUT, (rows,), {"channels_last": 0}, (rows.type,)).output
         blocks = Node(REORDER_INPUT, (dy,), {"channels_last": 0}, (TensorType("float32", made),)).output
         split = shaped(blocks, made[0] // block, block, made[1] // block, math.prod(made[2:]), block)
         turned = shaped(at("Transpose", split, perm=(2, 0, 3, 1, 4)), *filters)
-        size = TensorType("float32", (1, made[1], kernel[0], kernel[1] * taken))
+        size = TensorType("float32", (wide[0], made[1], kernel[0], kernel[1] * width))
         y = Node(CONV, (rows, turned), attributes, (size,)).output
-        y = Node(REORDER_OUTPUT, (y,), {"channels": made[1]}, (size,)).output
-        return at("Transpose", shaped(y, made[1], *kernel, taken), perm=(0, 3, 1, 2))  # type: ignore[no-any-return]
+        apart = shaped(y, wide[0], made[1] // block, math.prod(kernel), width, block)
+        in_keras = shaped(at("Transpose", apart, perm=(2, 0, 3, 1, 4)), *kernel, taken, made[1])
+        return at("Transpose", in_keras, perm=KERAS)  # type: ignore[no-any-return]
 
     yield Region((node,), (x, dy), make)

@@ -63,7 +63,7 @@ def _untransposed(node: Node, opset: int) -> Iterator[Region]:
             continue
         attributes = {**node.attributes, name: 0 if node.attributes.get(name, 0) else 1}
         inputs = (*operands[:position], source, *operands[position + 1:])
-        yield Region((transpose, node), inputs, _gemm(opset, attributes))
+        yield Region((node,), inputs, _gemm(opset, attributes))  # whoever else reads the transpose: it costs nothing
 
 
 def _scaled(node: Node, opset: int) -> Iterator[Region]:

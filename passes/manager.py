@@ -23,6 +23,7 @@ from symgraph.passes.fold_pads import fold_pads
 from symgraph.passes.fold_shapes import fold_shapes
 from symgraph.passes.freeze import freeze
 from symgraph.passes.fuse_attention import fuse_attention
+from symgraph.passes.fuse_channel_affine import fuse_channel_affine
 from symgraph.passes.fuse_convolution_bias import fuse_convolution_bias
 from symgraph.passes.fuse_for_onnxruntime import fuse_for_onnxruntime
 from symgraph.passes.fuse_gemm import fuse_gemm
@@ -45,13 +46,17 @@ from symgraph.passes.remove_identity import remove_identity
 from symgraph.passes.remove_neutral import remove_neutral
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.remove_unused import remove_unused
+from symgraph.passes.replace_masks import replace_masks
 from symgraph.passes.report import PassReport, Report
 from symgraph.passes.share_common import share_common_subexpressions
+from symgraph.passes.share_error_functions import share_error_functions
 from symgraph.passes.simplify import SIMPLIFICATIONS
 from symgraph.passes.simplify_sum_to import simplify_sum_to
 from symgraph.passes.simplify_sums import simplify_sums
 from symgraph.passes.split_slices import split_slices
 from symgraph.passes.split_transposes import split_transposes
+from symgraph.passes.sum_by_products import sum_by_products
+from symgraph.passes.turn_operands import turn_operands
 from symgraph.passes.turn_products import turn_products
 from symgraph.passes.upgrade_opset import upgrade_opset
 from symgraph.passes.use_newer_operators import use_newer_operators
@@ -79,7 +84,9 @@ PORTABLE: tuple[Pass, ...] = (*INFERENCE, upgrade_opset)
 ONNXRUNTIME: tuple[Pass, ...] = (*PORTABLE, fuse_rms_normalization, fuse_attention, fuse_for_onnxruntime)
 """For graphs that ONNX Runtime runs: `PORTABLE`, and operators of its own."""
 
-STEP: tuple[Pass, ...] = (fuse_scaled_sums, split_transposes)
+STEP: tuple[Pass, ...] = (
+    turn_operands, share_error_functions, fuse_channel_affine, fuse_scaled_sums, sum_by_products, replace_masks,
+    split_transposes, remove_unused, share_common_subexpressions)
 """For graphs of `TRAINING` that are about to run on the CPU: what ONNX Runtime's kernels are fastest at. Not for files."""
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from symgraph.runtime.kernels import has_operator
+from symgraph.runtime.microsoft import BLOCKED
 from symgraph.runtime.ort import CPU, onnxruntime, session_options
 
-DOMAIN = "com.microsoft.nchwc"
+DOMAIN = BLOCKED
 """Operators on tensors (batch, channels / block, height, width, block), whose types say (batch, channels, height, width)."""
 
 _LARGEST = 64

@@ -22,6 +22,9 @@ from symgraph.runtime.ort import onnxruntime
 
 DOMAIN = "com.microsoft"
 
+BLOCKED = "com.microsoft.nchwc"
+"""The domain of operators on channels in blocks, which only passes make: `runtime/channel_blocks.py`."""
+
 STANDARD = frozenset({"SimplifiedLayerNormalization"})
 """What ONNX Runtime defines, and writes into files, under the standard domain."""
 
@@ -77,20 +80,20 @@ def schemas() -> Mapping[tuple[str, str], OpSchema]:
 
     found: dict[tuple[str, str], OpSchema] = {}
     for schema in native.get_all_operator_schema() if hasattr(native, "get_all_operator_schema") else ():
-        if schema.domain == DOMAIN or (not schema.domain and schema.name in STANDARD):
+        if schema.domain in (DOMAIN, BLOCKED) or (not schema.domain and schema.name in STANDARD):
             found[schema.domain, schema.name] = _as_onnx(schema)
     return found
 
 
 def _as_onnx(schema: Any) -> OpSchema:
-    determinism = OpSchema.NodeDeterminism
+    determinism, is_same = OpSchema.NodeDeterminism, schema.name in DETERMINISTIC or schema.domain == BLOCKED
     return OpSchema(
         schema.name, schema.domain, schema.since_version, inputs=[_parameter(p) for p in schema.inputs],
         outputs=[_parameter(p) for p in schema.outputs],
         type_constraints=[(c.type_param_str, c.allowed_type_strs, "") for c in schema.type_constraints],
         attributes=[OpSchema.Attribute(a.name, getattr(OpSchema.AttrType, a.type.name), required=a.required)
                     for a in schema.attributes.values()],
-        node_determinism=(determinism.Deterministic if schema.name in DETERMINISTIC  # type: ignore[call-arg]
+        node_determinism=(determinism.Deterministic if is_same  # type: ignore[call-arg]
                           else determinism.NonDeterministic))
 
 
@@ -268,4 +271,4 @@ _RULES: Mapping[str, Rule] = {
     "Attention": _attention, "QAttention": _attention, "MultiHeadAttention": _multi_head_attention,
     "GroupQueryAttention": _group_query_attention}
 
-LIBRARY = Library((DOMAIN, ""), schemas, infer)
+LIBRARY = Library((DOMAIN, BLOCKED, ""), schemas, infer)
