@@ -16,6 +16,7 @@ from symgraph.core.errors import GraphError, ProviderError, RunError, Unsupporte
 from symgraph.core.graph import Graph
 from symgraph.core.snapshots import snapshot
 from symgraph.core.types import TensorType, ValueType, numpy_dtype
+from symgraph.core.value import Array
 from symgraph.core.variable import Variable
 from symgraph.runtime.compiling import Provider, open_session, run_error
 from symgraph.runtime.devices import check_providers, config, provider_name, resolve_providers
@@ -102,8 +103,13 @@ class Session:
         self._lock = threading.Lock()
         self._compiled = self._compile()
 
-    def run(self, feeds: Mapping[str, Any], *, timeout: float | None = None) -> list[Any]:
-        """Run once on arrays given by input name; `timeout` is in seconds.
+    def weights(self) -> dict[str, Array]:
+        """With `variables_as_inputs`, the values of the variables now, all of one moment: for several runs."""
+        return dict(zip(self._state, snapshot(tuple(self._state.values())), strict=True))
+
+    def run(self, feeds: Mapping[str, Any], *, timeout: float | None = None,
+            weights: Mapping[str, Array] | None = None) -> list[Any]:
+        """Run once on arrays given by input name; `timeout` is in seconds, `weights` what `weights()` gave.
 
         Anything array-like will do for a value; lists and numbers take the declared dtype.
 
@@ -112,7 +118,7 @@ class Session:
         """
         values = self.check(feeds)
         if self._state:
-            values.update(zip(self._state, snapshot(tuple(self._state.values())), strict=True))
+            values.update(self.weights() if weights is None else weights)
         if timeout is not None:
             return self._run_for(values, timeout)
         try:

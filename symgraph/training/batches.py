@@ -15,10 +15,11 @@ from symgraph.training.input_checks import fitted_array
 DEFAULT_BATCH = 32
 
 
-def run_on(session: Session, feeds: Mapping[str, Any]) -> list[Any]:
+def run_on(session: Session, feeds: Mapping[str, Any], weights: Mapping[str, Any] | None = None) -> list[Any]:
     """Run a session on arrays by input name, fitted to the inputs."""
     types = zip(session.input_names, session.graph.inputs, strict=True)
-    return session.run({**feeds, **{name: fitted_array(feeds[name], x.type) for name, x in types if name in feeds}})
+    fitted = {name: fitted_array(feeds[name], x.type) for name, x in types if name in feeds}
+    return session.run({**feeds, **fitted}, weights=weights)
 
 
 class Batches:
@@ -30,6 +31,8 @@ class Batches:
 
     def run(self, feeds: Mapping[str, Any], batch_size: int | None, steps: int | None = None) -> list[Any]:
         """Results for all samples, in the order of the graph's outputs; `steps` stops after so many batches.
+
+        All batches see the same weights.
 
         Errors: `LayerError` where the inputs have different numbers of samples, or where the results are not
         one for each sample, so that batches cannot be joined.
@@ -43,10 +46,11 @@ class Batches:
             raise LayerError(f"the model takes batches of exactly {fixed}, "
                              f"got {count} samples, which do not divide evenly")
         arrays = {name: np.asarray(value) for name, value in feeds.items()}
+        weights = self.session.weights()
         parts = []
         for start in range(0, max(count, 1), size)[:steps]:
             stop = min(start + size, count)
-            part = run_on(self.session, {name: array[start:stop] for name, array in arrays.items()})
+            part = run_on(self.session, {name: array[start:stop] for name, array in arrays.items()}, weights)
             _check_lengths(self.session, part, stop - start)
             parts.append(part)
         return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

@@ -150,6 +150,9 @@ def arrange_targets(outputs: Outputs, y_true: Any, has_loss: set[int]) -> list[A
     if isinstance(outputs.structure, int) and isinstance(y_true, list | tuple) and len(y_true) == 1 and isinstance(
             y_true[0], np.ndarray | Operand):
         (y_true,) = y_true
+    if isinstance(outputs.structure, int) and isinstance(y_true, list | tuple) and len(y_true) > 1 and all(
+            isinstance(y, np.ndarray | Operand) and y.ndim for y in y_true):
+        raise TrainingError(f"targets: got {len(y_true)} arrays, and {outputs}; give one")
     parts = list(outputs.parts(y_true, "targets"))
     found: list[Any] = [None] * outputs.count
     for part in parts:
