@@ -10,6 +10,7 @@ from symgraph.core.errors import DtypeError, GraphError, ShapeError
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
+from symgraph.core.variable import Variable
 from symgraph.ops.applying import apply
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.sizes import as_size, is_symbolic
@@ -54,6 +55,7 @@ def cond(pred: object, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) 
 def as_scalar_condition(pred: object, who: str) -> Operand:
     """A boolean scalar; a tensor with one element is made one."""
     x = cast_to(as_operand(pred), "bool")
+    x = x.latest() if isinstance(x, Variable) else x
     if isinstance(x.type, TensorType) and x.type.shape not in (None, ()):
         if any(d != 1 for d in x.shape):
             raise ShapeError(f"{who}: the condition must be a scalar, got {x.type}; "

@@ -67,8 +67,11 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: An
 
 
 def _loop_value(leaf: object) -> Operand:
+    """An operand as it stands now: a variable stands for its value, or what was assigned to it in this trace."""
     x = as_operand(leaf)
-    return x.value if isinstance(x, Variable) and not is_symbolic(x) else x
+    if isinstance(x, Variable):
+        return x.latest() if is_symbolic(x) else x.value
+    return x
 
 
 def _next_values(result: Any, variables: Any, *, is_single: bool) -> Any:
@@ -112,7 +115,9 @@ def loop(step: Callable[..., Any], variables: tuple[Any, ...], trips: Size | Non
 
 
 def _trip_count(trips: Size | None) -> Operand | None:
-    return Tensor(np.array(trips, np.int64)) if isinstance(trips, int) else trips
+    if trips is None:
+        return None
+    return Tensor(np.array(trips, np.int64)) if isinstance(trips, int) else _loop_value(trips)
 
 
 def _loop_type(who: str, index: int, given: ValueType | None, x: Operand) -> ValueType | None:
@@ -164,7 +169,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any = None, xs: Any = N
     (6, [1, 3, 6])
     """
     del unroll
-    rows = [as_operand(x) for x in leaves(xs)]
+    rows = [_loop_value(x) for x in leaves(xs)]
     count = _scan_length(rows, length)
     carry = map_structure(_carry_value, init)
     everything = [*rows, *leaves(carry)]

@@ -274,3 +274,20 @@ def test_a_graph_is_an_attribute_of_an_operator_by_name(flag):
     y = ops.onnx("If", flag, **branches)
     assert str(y.type) == "float32[1]"
     assert run([flag], y, False)[0].tolist() == [2.0]
+
+
+def test_loops_and_branches_read_variables_as_they_were_last_assigned():
+    state, rows = Variable(np.zeros(3, np.float32)), Variable(np.zeros((2, 3), np.float32))
+    flag, count = Variable(np.array(False)), Variable(np.array(0))
+
+    @sg.function
+    def results(x):
+        state.assign(x)
+        rows.assign(ops.stack([x, x]))
+        flag.assign(True)
+        count.assign(4)
+        return (ops.scan(lambda c, r: (c + r, None), state, rows)[0], ops.cond(flag, lambda: x, lambda: -x),
+                ops.while_loop(lambda v: True, lambda v: v + 1.0, state, maximum_iterations=count),
+                ops.fori_loop(0, count, lambda i, v: v + 1.0, state))
+
+    np.testing.assert_array_equal([y.numpy()[0] for y in results(np.ones(3, np.float32))], [3, 1, 5, 5])
