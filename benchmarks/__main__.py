@@ -10,12 +10,13 @@ import re
 from pathlib import Path
 
 from benchmarks import eager, files, fuzz, gradients, passes, predict, recurrent_gradients
+from benchmarks.training import report as training
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 REPORTS = {"eager": eager, "files": files, "passes": passes, "fuzz": fuzz, "predict": predict, "gradients": gradients,
-           "recurrent_gradients": recurrent_gradients}
-"""Those of gradients compare with torch, which must be there."""
+           "recurrent_gradients": recurrent_gradients, "training": training}
+"""Those of gradients compare with torch, which must be there; so does that of training, with JAX too, in any Python."""
 
 
 def main() -> None:

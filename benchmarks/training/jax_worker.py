@@ -20,7 +20,7 @@ from benchmarks.training.cases import (
     STAGES,
     Case,
 )
-from benchmarks.training.worker import Step, serve
+from benchmarks.training.worker import Train, serve
 
 Weights = dict[str, Any]
 Moving = dict[str, Any]
@@ -114,7 +114,7 @@ def resnet(w: Weights, moving: Moving, x: Any) -> tuple[Any, Moving]:
 MODELS = {"mlp": mlp, "cnn": cnn, "lstm": lstm, "gpt": gpt, "resnet": resnet}
 
 
-def build(case: Case, variant: str) -> Step:
+def build(case: Case, variant: str) -> Train:
     model = MODELS[sys.argv[1]]
 
     def loss_of(w: Weights, moving: Moving, x: Any, y: Any) -> tuple[Any, Moving]:
@@ -140,13 +140,14 @@ def build(case: Case, variant: str) -> Step:
     state: Any = (w, jax.tree.map(jnp.zeros_like, w), jax.tree.map(jnp.zeros_like, w), moving, jnp.float32(0))
     x, y = jnp.array(case.x), jnp.array(case.y, jnp.int32)
 
-    def step(rate: float) -> Any:
+    def train(count: int, rate: float) -> tuple[int, float]:
         nonlocal state
-        state, loss = compiled(state, x, y, rate)
-        return loss
+        for _ in range(count):
+            state, loss = compiled(state, x, y, rate)
+        return count, float(loss)
 
-    return step
+    return train
 
 
 if __name__ == "__main__":
-    serve(build, sys.argv[2], sys.argv[1])
+    serve(build, *sys.argv[1:])

@@ -23,7 +23,7 @@ from benchmarks.training.cases import (
     WIDTH,
     Case,
 )
-from benchmarks.training.worker import THREADS, Step, serve
+from benchmarks.training.worker import THREADS, Train, serve
 
 
 def mlp() -> nn.Module:
@@ -138,7 +138,7 @@ def parameters(case: Case, name: str) -> list[Tensor]:
     return [x.permute(3, 2, 0, 1) if x.ndim == 4 else x.T if x.ndim == 2 else x for x in w.values()]
 
 
-def build(case: Case, variant: str) -> Step:
+def build(case: Case, variant: str) -> Train:
     torch.set_num_threads(THREADS)
     name, kind = sys.argv[1], variant.split("/")
     model = MODELS[name]()
@@ -160,16 +160,17 @@ def build(case: Case, variant: str) -> Step:
 
     forward: Any = torch.compile(loss_of) if kind[0] == "compile" else loss_of
 
-    def step(rate: float) -> Tensor:
+    def train(count: int, rate: float) -> tuple[int, float]:
         optimizer.param_groups[0]["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
-        loss: Tensor = forward(x, y)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        for _ in range(count):
+            optimizer.zero_grad(set_to_none=True)
+            loss: Tensor = forward(x, y)
+            loss.backward()
+            optimizer.step()
+        return count, loss.item()
 
-    return step
+    return train
 
 
 if __name__ == "__main__":
-    serve(build, sys.argv[2], sys.argv[1])
+    serve(build, *sys.argv[1:])

@@ -1,4 +1,4 @@
-"""What every candidate's process does: build a step, then time rounds of it when told to, over a pipe."""
+"""What every candidate's process does: build a network, then train it for a while when told to, over a pipe."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from benchmarks.training.cases import CASES, Case
 
-Step = Callable[[float], object]
-"""One step of training on the batch at a learning rate; `float` of what it gives is the loss, and waits for it."""
+Train = Callable[[int, float], tuple[int, float]]
+"""Take about so many steps on the batch at a learning rate; gives how many they were, and the loss of the last."""
 
 THREADS = int(os.environ.get("BENCHMARK_THREADS", "2"))
 """The threads of every candidate. Its process may use as many cores, which is what JAX goes by."""
@@ -25,21 +25,19 @@ RATE = 1e-8
 """The rate while time is taken: the loss stays where it is, for tiny numbers (denormals) take longer to compute with."""
 
 
-def serve(build: Callable[[Case, str], Step], variant: str, case: str) -> None:
-    """Answer lines on stdin with lines of JSON: `round SECONDS` times steps for about so long, `memory` tells of it.
+def serve(build: Callable[[Case, str], Train], case: str, variant: str) -> None:
+    """Answer lines on stdin with lines of JSON: `round SECONDS` trains for about so long, `memory` tells of it.
 
     The first answer gives the losses of the first steps, and how long building took.
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print does not disturb
-    before = _resident()
-    began = time.perf_counter()
-    step = build(CASES[case](), variant)
-    losses = [float(step(FIRST_RATE)) for _ in range(FIRST_STEPS)]  # type: ignore[arg-type]
+    before, began = _resident(), time.perf_counter()
+    train = build(CASES[case](), variant)
+    losses = [train(1, FIRST_RATE)[1] for _ in range(FIRST_STEPS)]
     built = time.perf_counter() - began
-    for _ in range(3):
-        step(RATE)
+    train(3, RATE)
     _forget_peak()
     answers.write(json.dumps({"losses": losses, "built": built}) + "\n")
     gc.disable()
@@ -48,22 +46,17 @@ def serve(build: Callable[[Case, str], Step], variant: str, case: str) -> None:
         if word.strip() == "memory":
             answers.write(json.dumps({"peak": _peak() - before}) + "\n")
         else:
-            answers.write(json.dumps(_round(step, float(argument))) + "\n")
+            answers.write(json.dumps(_round(train, float(argument))) + "\n")
 
 
-def _round(step: Step, seconds: float) -> dict[str, float]:
-    loss = 0.0
+def _round(train: Train, seconds: float) -> dict[str, float]:
     began = time.perf_counter()
-    for _ in range(3):
-        loss = step(RATE)  # type: ignore[assignment]
-    float(loss)
-    count = max(3, int(seconds / (time.perf_counter() - began) * 3))
+    done, _ = train(3, RATE)
+    wanted = max(3, int(seconds * done / (time.perf_counter() - began)))
     used, began = time.process_time(), time.perf_counter()
-    for _ in range(count):
-        loss = step(RATE)  # type: ignore[assignment]
-    value = float(loss)
+    done, loss = train(wanted, RATE)
     took, used = time.perf_counter() - began, time.process_time() - used
-    return {"seconds": took / count, "processor": used / count, "loss": value}
+    return {"seconds": took / done, "processor": used / done, "loss": loss}
 
 
 def _resident() -> int:
