@@ -113,9 +113,21 @@ def normalize_batch(x: Operand, axis: int, offset: object = None, scale: object 
     gamma, beta = (v if given is None else as_operand(given, x.dtype) for v, given in ((ones, scale), (zeros, offset)))
     is_first = axis == 1
     y = x if is_first else apply("Transpose", x, perm=(0, x.ndim - 1, *range(1, x.ndim - 1)))
-    y, mean, variance = apply_many("BatchNormalization", y, gamma, beta, zeros, ones, epsilon=epsilon, momentum=0.0,
-                                   training_mode=1, outputs=3)
+    y, mean, variance = apply_many("BatchNormalization", y, gamma, beta, *_unused_moments(y), epsilon=epsilon,
+                                   momentum=0.0, training_mode=1, outputs=3)
     return y if is_first else apply("Transpose", y, perm=(0, *range(2, x.ndim), 1)), mean, variance
+
+
+def _unused_moments(x: Operand) -> tuple[Operand, Operand]:
+    """Two tensors of one number a channel, made anew in each run.
+
+    In training ONNX Runtime writes the moments of the batch over the old ones, be they constants that others read, or
+    arrays of the user. With momentum 0 the old ones do not count.
+    """
+    axes = ints(0, *range(2, x.ndim))
+    corner = apply("Slice", x, ints(*[0] * (x.ndim - 1)), ints(*[1] * (x.ndim - 1)), axes)
+    total = apply("ReduceSum", corner, axes, keepdims=0)
+    return apply("Neg", total), apply("Abs", total)
 
 
 @method

@@ -289,6 +289,17 @@ def noise_and_norms():
     return model, batches(floats(4), floats(2))
 
 
+def frozen_beside_trained_statistics():
+    """Constants of as many channels as a normalization in training has, whose inputs ONNX Runtime writes moments to."""
+    model = sg.Sequential([
+        sg.Input((4,)), layers.Dense(3, name="a"), layers.BatchNormalization(name="trained"),
+        layers.Dense(3, bias_initializer="zeros", name="b", trainable=False),
+        layers.BatchNormalization(name="frozen", trainable=False), layers.Activation("tanh"),
+        layers.BatchNormalization(center=False, scale=False, name="plain"), layers.Dense(2, name="c")], name="moments")
+    model.compile("sgd", "mse")
+    return model, batches(floats(4), floats(2))
+
+
 def mixed_precision():
     dtype = "mixed_float16"
     model = sg.Sequential([sg.Input((4,)), layers.Dense(6, "relu", dtype=dtype), layers.Dense(2, dtype=dtype),
@@ -325,7 +336,8 @@ MODELS = {
     "gru": sequences(layers.GRU), "simple_rnn": sequences(layers.SimpleRNN), "masked_text": masked_text,
     "tagging": tagging, "transformer": transformer, "imported": imported,
     "head_on_an_imported_model": head_on_an_imported_model, "subclassed": subclassed, "own_step": own_step,
-    "odd_variables": odd_variables, "noise_and_norms": noise_and_norms, "mixed_precision": mixed_precision,
+    "odd_variables": odd_variables, "noise_and_norms": noise_and_norms,
+    "frozen_beside_trained_statistics": frozen_beside_trained_statistics, "mixed_precision": mixed_precision,
     "double_precision": double_precision, "speech": speech, "changing_loss_weights": changing_loss_weights}
 
 o = sg.optimizers
