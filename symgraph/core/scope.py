@@ -39,6 +39,31 @@ class Trace:
         self.losses: list[tuple[Any, Operand]] = []
 
 
+class EagerStep:
+    """A step that runs on values as it would in a compiled function: layer by layer, with the same random draws."""
+
+    def __init__(self) -> None:
+        self.draws: dict[Any, tuple[Operand, Iterator[int]]] = {}
+
+
+_EAGER_STEP: ContextVar[EagerStep | None] = ContextVar("eager step", default=None)
+
+
+def current_eager_step() -> EagerStep | None:
+    """The step that is being run on values, if any."""
+    return _EAGER_STEP.get()
+
+
+@contextmanager
+def eager_step() -> Iterator[None]:
+    """What runs inside is a step on values."""
+    token = _EAGER_STEP.set(EagerStep())
+    try:
+        yield
+    finally:
+        _EAGER_STEP.reset(token)
+
+
 def current_layer() -> tuple[str, ...]:
     """Names of the layers being applied, outermost first."""
     return _LAYERS.get()

@@ -19,7 +19,7 @@ from symgraph.core.apply import apply_op, placeholder, record
 from symgraph.core.composite import apply_composite
 from symgraph.core.errors import DtypeError, ShapeError
 from symgraph.core.op import find_op
-from symgraph.core.scope import Trace, current_trace, not_tracing
+from symgraph.core.scope import EagerStep, Trace, current_eager_step, current_trace, not_tracing
 from symgraph.core.tensor import Operand
 from symgraph.core.types import ELEM_TYPES, TensorType
 from symgraph.core.value import Tensor
@@ -35,6 +35,9 @@ _ONE_STEP = np.array([0, 1], np.int64)
 _GAMMA = 0x9E3779B97F4A7C15
 _SHIFTS = (30, 27, 31)
 _FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+_LAST = 2**32 - 1
+"""The number of the first draw of a function; they count down."""
 
 _FIXED_STEP = -1
 """The step of an int seed: no generator counts that far, so its numbers are those of no generator."""
@@ -72,7 +75,8 @@ class SeedGenerator:
         """The key of one draw, `[seed, step]`, and the number of the draw within the step."""
         trace = current_trace()
         if trace is None and not is_symbolic:
-            return Tensor(self._advance()), 0
+            step = current_eager_step()
+            return (Tensor(self._advance()), 0) if step is None else self._drawn_in_step(step)
         if trace is not None and (trace.is_body or not trace.is_definition):
             key, numbers = self._drawn_in(trace)
             return key, next(numbers)
@@ -88,9 +92,16 @@ class SeedGenerator:
             if trace.is_body:
                 trace.draws[self] = placeholder(_KEY_TYPE, f"{self.name}/key"), itertools.count()
             else:
-                trace.draws[self] = self.state, itertools.count(2**32 - 1, -1)
+                trace.draws[self] = self.state, itertools.count(_LAST, -1)
                 self.advance()
         return trace.draws[self]  # type: ignore[return-value]
+
+    def _drawn_in_step(self, step: EagerStep) -> tuple[Operand, int]:
+        """What a step draws on values: the same as when it is traced."""
+        if self not in step.draws:
+            step.draws[self] = Tensor(np.add(self._advance(), _ONE_STEP)), itertools.count(_LAST, -1)
+        key, numbers = step.draws[self]
+        return key, next(numbers)
 
     def next(self) -> Operand:
         """A key `[seed, step]` that can be given as `seed`, another one at each call."""

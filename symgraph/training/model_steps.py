@@ -8,23 +8,23 @@ from typing import Any
 
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import TrainingError
+from symgraph.core.scope import eager_step
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand
 from symgraph.layers.layer import Layer
 from symgraph.ops.sizes import dimension
-from symgraph.training.compiled_losses import CompiledLoss, add_up
+from symgraph.training.compiled_losses import add_up
 from symgraph.training.compiled_metrics import CompiledMetrics
 from symgraph.training.data.unpacking import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from symgraph.training.input_checks import check_inputs
 from symgraph.training.metrics.base import Metric
 from symgraph.training.metrics.mean import Mean
 from symgraph.training.steps import StepFunction, as_arrays, as_tensors
-from symgraph.training.targets import check_targets
+from symgraph.training.targets import check_targets, class_checks
 from symgraph.training.undoing import undone_on_error
 
-
-_OF_COMPILE = ("_loss_tracker", "_compiled_metrics")
-"""Attributes with metrics that a model inside of another has for its own training."""
+_NOT_METRICS = frozenset(("_loss_tracker", "_compiled_metrics", "_weights", "_sublayers", "_calls", "_losses"))
+"""Attributes of layers that are no metrics, or those that a model inside of another has for its own training."""
 
 
 class ModelSteps(Layer):
@@ -61,7 +61,7 @@ class ModelSteps(Layer):
 
     optimizer: Any = None
     run_eagerly = False
-    _compiled_loss: CompiledLoss | None = None
+    _compiled_loss: Any = None
     _compiled_metrics: CompiledMetrics | None = None
     _loss_tracker: Mean | None = None
     _tracks_loss = False
@@ -135,7 +135,7 @@ class ModelSteps(Layer):
             found.update((m, None) for m in self._compiled_loss.metrics)
         for layer, _ in self._walk_layers():
             for name, value in vars(layer).items():
-                if isinstance(value, list | tuple | Metric) and name not in _OF_COMPILE:
+                if isinstance(value, list | tuple | Metric) and name not in _NOT_METRICS:
                     found.update((m, None) for m in flatten(value) if isinstance(m, Metric))
         return list(found)
 
@@ -214,7 +214,7 @@ class ModelSteps(Layer):
     def _run_step(self, kind: str, batch: Any) -> dict[str, Any]:
         """One step on arrays, compiled or, with `run_eagerly`, as plain Python; the logs as arrays."""
         if self.run_eagerly:
-            with undone_on_error(self):
+            with undone_on_error(self), eager_step():
                 return as_arrays(self._step(kind)(as_tensors(batch)))  # type: ignore[no-any-return]
         return self._step_function(kind)(batch)  # type: ignore[no-any-return]
 
@@ -245,12 +245,21 @@ class ModelSteps(Layer):
     def _build_for(self, types: Any) -> None:
         raise TrainingError(f'"{self.name}" is no model')
 
-    def _check_targets(self, structure: Any, targets: list[Any], *, training: bool, first_row: int = 0) -> None:
+    def _check_targets(self, structure: Any, targets: list[Any], *, training: bool) -> None:
         """Say what is wrong with targets before anything runs on them, unless the step or the loss is one's own."""
-        is_own = self._has_own("train_step" if training else "test_step") or self._has_own("compute_loss")
-        if self._compiled_loss is not None and not self._compiled_loss.is_empty and not is_own:
+        if self._knows_targets(training=training):
             y = None if structure.y is None else pack(structure.y, targets)
-            check_targets(self._compiled_loss, y, self.output, first_row=first_row)
+            check_targets(self._compiled_loss, y, self.output)
+
+    def _class_checks(self, structure: Any, targets: list[Any], *, training: bool) -> list[Any]:
+        """What of that is to be looked at in every batch: the number of a target, and a function that raises."""
+        if structure.y is None or not self._knows_targets(training=training):
+            return []
+        return class_checks(self._compiled_loss, pack(structure.y, targets), self.output)
+
+    def _knows_targets(self, *, training: bool) -> bool:
+        is_own = self._has_own("train_step" if training else "test_step") or self._has_own("compute_loss")
+        return self._compiled_loss is not None and not self._compiled_loss.is_empty and not is_own
 
 
 def _are_same(known: tuple[Any, ...], now: tuple[Any, ...]) -> bool:

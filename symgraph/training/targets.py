@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -68,6 +70,23 @@ def check_targets(losses: CompiledLoss, targets: Any, outputs: Any, *, first_row
         _check_classes(loss, found[i], shape_of(predictions[i]), who, first_row)
 
 
+def class_checks(losses: CompiledLoss, targets: Any, outputs: Any) -> list[tuple[int, Callable[[Any], None]]]:
+    """What is to look at in targets like these, batch after batch: their number among all, and a function that raises
+    as `check_targets` does where class numbers are none.
+    """
+    leaves = flatten(targets)
+    found = losses.flat_targets(targets, outputs)
+    shapes = [shape_of(x) for x in flatten(outputs)]
+    checks: list[tuple[int, Callable[[Any], None]]] = []
+    for part in losses.losses:
+        for loss in part.losses:
+            if isinstance(part.outputs, int) and _is_ours(loss) and loss.fn in _OF_CLASSES:
+                who = losses.outputs.describe(part.outputs)
+                number = next(i for i, y in enumerate(leaves) if y is found[part.outputs])
+                checks.append((number, partial(_check_classes, loss, shape=shapes[part.outputs], who=who)))
+    return checks
+
+
 def _is_ours(loss: Loss) -> TypeGuard[LossFunctionWrapper]:
     """Whether a loss is of the catalogue, so that it may be called on symbols whatever the model does."""
     return isinstance(loss, LossFunctionWrapper) and all(
@@ -114,7 +133,7 @@ def _advice(loss: LossFunctionWrapper, y: Shape, p: Shape) -> str:
     return ""
 
 
-def _check_classes(loss: LossFunctionWrapper, y: Any, shape: Shape, who: str, first_row: int) -> None:
+def _check_classes(loss: LossFunctionWrapper, y: Any, shape: Shape, who: str, first_row: int = 0) -> None:
     if loss.fn not in _OF_CLASSES or not shape_of(y):
         return
     classes = shape[as_class_axis(who, loss.arguments.get("axis", -1), len(shape))]

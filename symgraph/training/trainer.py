@@ -169,8 +169,7 @@ class Trainer(ModelSteps):
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """The values of logs; a lone one by itself."""
-        values = [logs[name] for name in self._ordered(logs)]
-        return values[0] if len(values) == 1 else values
+        return next(iter(logs.values())) if len(logs) == 1 else [logs[name] for name in self._ordered(logs)]
 
     def _ordered(self, names: Collection[str]) -> list[str]:
         """Names of logs: those of `metrics` first, the others by the alphabet."""
