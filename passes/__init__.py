@@ -50,6 +50,7 @@ from symgraph.passes.remove_unused import remove_unused
 from symgraph.passes.replace_masks import replace_masks
 from symgraph.passes.report import PassReport, Report
 from symgraph.passes.rules import Rule, rule
+from symgraph.passes.scan_recurrence import scan_recurrence
 from symgraph.passes.share_common import share_common_subexpressions
 from symgraph.passes.share_error_functions import share_error_functions
 from symgraph.passes.simplify_sum_to import simplify_sum_to
@@ -123,6 +124,7 @@ __all__ = [
     "remove_unused",
     "replace_masks",
     "rule",
+    "scan_recurrence",
     "share_common_subexpressions",
     "share_error_functions",
     "simplify_sum_to",

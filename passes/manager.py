@@ -15,6 +15,7 @@ from symgraph.passes.block_channels import block_channels
 from symgraph.passes.block_weight_gradients import block_weight_gradients
 from symgraph.passes.divide_by_root import divide_by_root
 from symgraph.passes.errors import PassError
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.fold_constants import fold_constants
 from symgraph.passes.fold_gradient_pads import fold_gradient_pads
 from symgraph.passes.fold_into_convolution import fold_into_convolution
@@ -48,6 +49,7 @@ from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.remove_unused import remove_unused
 from symgraph.passes.replace_masks import replace_masks
 from symgraph.passes.report import PassReport, Report
+from symgraph.passes.scan_recurrence import scan_recurrence
 from symgraph.passes.share_common import share_common_subexpressions
 from symgraph.passes.share_error_functions import share_error_functions
 from symgraph.passes.simplify import SIMPLIFICATIONS
@@ -68,7 +70,8 @@ _SHARED: tuple[Pass, ...] = (
     split_slices, merge_pads, join_pads, merge_reshapes, remove_expands, remove_transposes, bind_constants,
     hoist_invariants, remove_unused, remove_neutral, share_common_subexpressions, simplify_sums, *SIMPLIFICATIONS)
 
-TRAINING: tuple[Pass, ...] = (*_SHARED, fold_pads, fold_gradient_pads, fuse_convolution_bias, fuse_gemm, absorb_relu_masks)
+TRAINING: tuple[Pass, ...] = (
+    *_SHARED, fold_pads, fold_gradient_pads, fuse_convolution_bias, fuse_gemm, absorb_relu_masks)
 """For graphs that are trained: weights stay variables."""
 
 INFERENCE: tuple[Pass, ...] = (
@@ -87,12 +90,16 @@ ONNXRUNTIME: tuple[Pass, ...] = (*PORTABLE, fuse_rms_normalization, fuse_attenti
 STEP: tuple[Pass, ...] = (
     turn_operands, share_error_functions, fuse_channel_affine, fuse_scaled_sums, sum_by_products, replace_masks,
     split_transposes, remove_unused, share_common_subexpressions)
-"""For graphs of `TRAINING` that are about to run on the CPU: what ONNX Runtime's kernels are fastest at. Not for files."""
+"""For graphs that are about to run on the CPU, after `TRAINING`: what ONNX Runtime's kernels do best. Not for files."""
 
 
+@relaxed
 def prepare_step(graph: Graph) -> Graph:
-    """A graph of `TRAINING` as it is to run on the CPU: convolutions in blocks, composites unfolded, then `STEP`."""
-    for pipeline in ((block_channels, block_weight_gradients), (inline_composites, *TRAINING), STEP):
+    """A graph of `TRAINING` as it is to run on the CPU: convolutions in blocks, composites unfolded, then `STEP`.
+
+    Rounds differently.
+    """
+    for pipeline in ((block_channels, block_weight_gradients, scan_recurrence), (inline_composites, *TRAINING), STEP):
         graph = optimize(graph, pipeline)
     return graph
 

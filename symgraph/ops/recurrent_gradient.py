@@ -1,40 +1,49 @@
 """The gradients of RNN, GRU and LSTM with their usual activations, in closed form.
 
-Gates are computed again for all steps at once, of the h that the operators give. What is done step by step, from the
-last to the first, is only what has to be; gradients of weights are one product over all steps.
+What is done step by step, from the last to the first, is only what has to be; gradients of weights are one product
+over all steps. Inside, the examples of a batch come last, as in `recurrent_states.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from symgraph.core.tensor import Operand
-from symgraph.ops.applying import apply
+from symgraph.ops.applying import apply, apply_many
+from symgraph.ops.casting import cast
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.loops import scan
-from symgraph.ops.recurrent import initial_state, mask_of, only_where, part_of, projected, split, transposed
-from symgraph.ops.sizes import dimension, ints, vector
+from symgraph.ops.recurrent import only_where, part_of, split, transposed
+from symgraph.ops.recurrent_states import Way, float_values, last_examples, states_of_outputs, way_of
+from symgraph.ops.sizes import dimension, ints, minus, vector
 
 Found = dict[str, Operand]
+
+KEPT = {"RNN": ("seen", "y"), "GRU": ("seen", "gates", "hidden", "new", "change"),
+        "LSTM": ("seen", "c", "gates", "new", "squashed")}
+"""What is kept for each direction, as `recurrent_states.py` gives it: `seen` is h before each step, then x and ones."""
 
 
 def recurrent_gradient(*operands: Operand, kind: str, names: tuple[str, ...], wanted: tuple[str, ...],
                        reversed: tuple[bool, ...], is_linear: bool = False) -> list[Operand]:
     """The gradients `wanted`, of X, W, R, B, initial_h and initial_c, from the operands called `names`.
 
-    Those are the inputs and the output Y, and the gradients dY, dY_h and dY_c of the outputs that have one.
+    Those are the inputs, the gradients dY, dY_h and dY_c of the outputs that have one, and Y, or for each direction
+    what `KEPT` says, with its number behind: `seen0`.
     """
-    values = dict(zip(names, operands, strict=True))
-    lengths = values.get("sequence_lens")
-    mask = None if lengths is None else mask_of(values["X"], lengths)
+    values = float_values(operands, names)
     found = []
     for number, is_reversed in enumerate(reversed):
-        way = _way(values, number, mask, is_reversed=is_reversed)
-        found.append(_gru(way, is_linear=is_linear) if kind == "GRU" else _KINDS[kind](way))
+        way = way_of(values, number, is_reversed=is_reversed)
+        kept: Sequence[Operand] = [values[f"{name}{number}"] for name in KEPT[kind] if f"{name}{number}" in values]
+        if not kept:
+            y = apply("Gather", values["Y"], np.int64(number), axis=1)
+            kept = states_of_outputs(way, y, kind, is_linear=is_linear)
+        back = _Back(way, values, number)
+        found.append(_gru(back, *kept, is_linear=is_linear) if kind == "GRU" else _KINDS[kind](back, *kept))
     results = []
     for name in wanted:
         parts = [each[name] for each in found]
@@ -43,189 +52,144 @@ def recurrent_gradient(*operands: Operand, kind: str, names: tuple[str, ...], wa
         else:
             rows = [apply("Unsqueeze", part, ints(0)) for part in parts]
             results.append(rows[0] if len(rows) == 1 else apply("Concat", *rows, axis=0))
-    return results
+    dtypes = dict(zip(names, (x.dtype for x in operands), strict=True))
+    return [cast(dx, dtypes[name]) for name, dx in zip(wanted, results, strict=True)]
 
 
-@dataclass(frozen=True)
-class _Way:
-    """One direction: its operands, h before every step `[T, N, hidden]`, and the gradients that come in."""
+class _Back:
+    """The way back over one direction, from the gradients of its results."""
 
-    x: Operand
-    w: Operand
-    r: Operand
-    b: Operand | None
-    c: Operand
-    y: Operand
-    previous: Operand
-    dy: Operand | None
-    dh: Operand
-    dc: Operand
-    mask: Operand | None
-    is_reversed: bool
+    def __init__(self, way: Way, values: Mapping[str, Operand], number: int) -> None:
+        self.way = way
+        given = values.get("dY")
+        dy = None if given is None else apply("Gather", given, np.int64(number), axis=1)
+        ends = [part_of(values.get(name), number) for name in ("dY_h", "dY_c")]
+        all_given = [dy, None]
+        if way.lengths is not None:  # beyond the ends gradients are 0; those of the last states come in at the ends
+            dy = None if dy is None else way.turned(only_where(way.mask, dy))
+            all_given = [_with_ends(way, x, end) for x, end in zip((dy, None), ends, strict=True)]
+            ends = [None, None]
+        self.given = [None if x is None else last_examples(x) for x in all_given]
+        self.start = [zeros_like(way.h) if end is None else transposed(end) for end in ends]
 
-    def before(self, states: Operand, first: Operand) -> Operand:
-        """The states before each step, of those after it and the first."""
-        begin = apply("Unsqueeze", first, ints(0))
-        if self.is_reversed:
-            return apply("Concat", apply("Slice", states, ints(1), ints(2**31 - 1), ints(0)), begin, axis=0)
-        return apply("Concat", begin, apply("Slice", states, ints(0), ints(-1), ints(0)), axis=0)
-
-    def forward(self, step: Callable[..., Any], start: Operand, xs: Sequence[Operand]) -> Operand:
-        """The states after each step; beyond the end of a sequence they stay."""
-
-        def masked(state: Operand, row: Sequence[Operand]) -> tuple[Operand, Operand]:
-            new = step(state, *row[:len(xs)])
-            new = new if self.mask is None else apply("Where", row[-1], new, state)
-            return new, new
-
-        rows = [*xs] if self.mask is None else [*xs, self.mask]
-        return scan(masked, start, rows, reverse=self.is_reversed)[1]  # type: ignore[no-any-return]
-
-    def backward(self, step: Callable[..., Any], xs: Sequence[Operand], start: Sequence[Operand],
-                 ) -> tuple[list[Operand], Operand]:
-        """From the last step to the first: `step(dh, *more, *xs)` gives the gradients of the states before it, and what
-        is kept. Beyond the end of a sequence gradients pass, and 0 is kept.
+    def over(self, step: Callable[..., Any], xs: Sequence[Operand], *, count: int = 1) -> tuple[list[Operand], Any]:
+        """From the last step to the first: `step(*gradients, *xs)` gives the gradients of the states before it, and
+        what is kept.
         """
+        given = self.given[:count]
 
-        def masked(state: list[Operand], row: Sequence[Operand]) -> tuple[list[Operand], Operand]:
-            inner = list(state)
-            if self.dy is not None:
-                inner[0] = apply("Add", state[0], row[len(xs)])
-            new, kept = step(*inner, *row[:len(xs)])
-            if self.mask is None:
-                return new, kept
-            inside = row[-1]
-            return [apply("Where", inside, a, b) for a, b in zip(new, state, strict=True)], only_where(inside, kept)
+        def one(state: list[Operand], row: Sequence[Operand]) -> tuple[list[Operand], Any]:
+            rows = iter(row)
+            inner = [dx if dy is None else apply("Add", dx, next(rows)) for dx, dy in zip(state, given, strict=True)]
+            return step(*inner, *rows)  # type: ignore[no-any-return]
 
-        rows = [*xs, *(x for x in (self.dy, self.mask) if x is not None)]
-        states, kept = scan(masked, list(start), rows, reverse=not self.is_reversed)
-        return states, kept
+        rows = [*(x for x in given if x is not None), *xs]
+        return scan(one, self.start[:count], rows, reverse=not self.way.goes_back)
 
-    def gradients(self, dgates: Operand, dhidden: Operand | None = None, reset: Operand | None = None) -> Found:
-        """The gradients of x, W, R and B of those of the gates before their activations.
+    def gradients(self, dgates: Operand, seen: Operand) -> Found:
+        """The gradients of X, W, R and B of those of the gates, `[T, gates * hidden, N]`, which all see h and x."""
+        rows = _rows(dgates)
+        return {"X": self.x(rows), **self.weights(rows, _rows(seen))}
 
-        `dhidden` are those of the state's part where they differ; `reset` is what the candidate sees of h.
-        """
-        rows, x, previous = _rows(dgates), _rows(self.x), _rows(self.previous)
-        hidden = rows if dhidden is None else _rows(dhidden)
-        if reset is None:
-            dr = apply("Gemm", hidden, previous, transA=1)
-        else:
-            zr, n = split(rows, 1, (2, 1))
-            dr = apply("Concat", apply("Gemm", zr, previous, transA=1),
-                       apply("Gemm", n, _rows(reset), transA=1), axis=0)
-        db = apply("ReduceSum", rows, ints(0), keepdims=0)
-        bias = [db, db if dhidden is None else apply("ReduceSum", hidden, ints(0), keepdims=0)]
-        return {"X": apply("MatMul", dgates, self.w), "W": apply("Gemm", rows, x, transA=1), "R": dr,
-                "B": apply("Concat", *bias, axis=0)}
+    def weights(self, rows: Operand, seen: Operand) -> Found:
+        """The gradients of W, R and B of rows and what was seen, `[size, T * N]`."""
+        way = self.way
+        parts = _cut(apply("Gemm", rows, seen, transB=1), 1, dimension(way.r, 1), dimension(way.w, 1), *(
+            [] if way.b is None else [1]))
+        found = {"R": parts[0], "W": parts[1]}
+        if way.b is not None:
+            db = apply("Squeeze", parts[2], ints(1))
+            found["B"] = apply("Concat", db, db, axis=0)
+        return found
 
-
-def _way(values: Mapping[str, Operand], number: int, mask: Operand | None, *, is_reversed: bool) -> _Way:
-    x, w, r, b = values["X"], *(part_of(values.get(name), number) for name in ("W", "R", "B"))
-    h, c = (initial_state(values.get(name), number, x, r) for name in ("initial_h", "initial_c"))
-    y = apply("Gather", values["Y"], np.int64(number), axis=1)
-    given = values.get("dY")
-    dy = None if given is None else apply("Gather", given, np.int64(number), axis=1)
-    dh, dc = (_final(values, name, number, h) for name in ("dY_h", "dY_c"))
-    way = _Way(x, w, r, b, c, y, y, dy, dh, dc, mask, is_reversed)
-    previous = way.before(y, h)
-    if mask is not None and is_reversed:  # y is 0 beyond the end, where the first step of a sequence comes from
-        none = apply("Expand", np.array(False), apply("Shape", apply("Gather", mask, np.int64(0), axis=0)))
-        previous = apply("Where", way.before(mask, none), previous, h)
-    return _Way(x, w, r, b, c, y, previous, dy, dh, dc, mask, is_reversed)
+    def x(self, rows: Operand) -> Operand:
+        """The gradient of X, `[T, N, n]`, of rows `[gates * hidden, T * N]`."""
+        way = self.way
+        dx = apply("Reshape", apply("MatMul", transposed(way.w), rows),
+                   vector([-1, dimension(way.x, 0), dimension(way.x, 2)]))
+        return way.turned(apply("Transpose", dx, perm=[1, 2, 0]))
 
 
-def _final(values: Mapping[str, Operand], name: str, number: int, like: Operand) -> Operand:
-    """The gradient of a last state; of a sequence without steps it is lost."""
-    given = values.get(name)
-    if given is None:
-        return zeros_like(like)
-    dy: Operand = part_of(given, number)
-    lengths = values.get("sequence_lens")
-    if lengths is None:
+def _with_ends(way: Way, dy: Operand | None, end: Operand | None) -> Operand | None:
+    """`dy` `[T, N, hidden]` and, at the last step of each sequence, `end` `[N, hidden]`."""
+    if end is None:
         return dy
-    return only_where(apply("Unsqueeze", apply("Greater", lengths, np.int32(0)), ints(1)), dy)
+    times = apply("Unsqueeze", apply("Range", np.int64(0), dimension(way.x, 0), np.int64(1)), ints(1))
+    last = apply("Sub", cast(way.lengths, "int64"), np.int64(1))
+    is_last = apply("Unsqueeze", apply("Equal", times, last), ints(2))
+    placed = only_where(is_last, apply("Unsqueeze", end, ints(0)))
+    return placed if dy is None else apply("Add", dy, placed)
 
 
 def _rows(x: Operand) -> Operand:
-    """All steps of all sequences one below the other."""
-    return apply("Reshape", x, vector([-1, dimension(x, 2)]))
+    """`[size, T * N]` of `[T, size, N]`: for sums over all steps of all examples."""
+    return apply("Reshape", apply("Transpose", x, perm=[1, 0, 2]), vector([dimension(x, 1), -1]))
 
 
-def _rnn(way: _Way) -> Found:
-    slope = _one_minus(apply("Mul", way.y, way.y))
-
-    def back(dh: Operand, slope: Operand) -> tuple[list[Operand], Operand]:
-        dgates = apply("Mul", dh, slope)
-        return [apply("MatMul", dgates, way.r)], dgates
-
-    (dh,), dgates = way.backward(back, [slope], [way.dh])
-    return {**way.gradients(dgates), "initial_h": dh}
+def _cut(x: Operand, axis: int, *sizes: Any) -> Sequence[Operand]:
+    return apply_many("Split", x, vector(sizes), outputs=len(sizes), axis=axis)
 
 
-def _lstm(way: _Way) -> Found:
-    gates = projected(way.x, way.w, None if way.b is None else apply("Add", *split(way.b, 0, (1, 1))))
-    gates = apply("Add", gates, apply("MatMul", way.previous, transposed(way.r)))
-    sigmoids, new = split(gates, 2, (3, 1))
-    i, o, f = split(apply("Sigmoid", sigmoids), 2, (1, 1, 1))
-    new = apply("Tanh", new)
+def _rnn(back: _Back, seen: Operand, y: Operand) -> Found:
+    rt = transposed(back.way.r)
 
-    def step(c: Operand, forget: Operand, added: Operand) -> Operand:
-        return apply("Add", apply("Mul", forget, c), added)
+    def step(dh: Operand, y: Operand) -> tuple[list[Operand], Operand]:
+        dgates = apply("Mul", dh, _one_minus(apply("Mul", y, y)))
+        return [apply("MatMul", rt, dgates)], dgates
 
-    c = way.forward(step, way.c, [f, apply("Mul", i, new)])
-    squashed = apply("Tanh", c)
-    to_c = apply("Mul", o, _one_minus(apply("Mul", squashed, squashed)))
-    slopes = apply("Concat", apply("Mul", new, _slope(i)), apply("Mul", squashed, _slope(o)),
-                   apply("Mul", way.before(c, way.c), _slope(f)),
-                   apply("Mul", i, _one_minus(apply("Mul", new, new))), axis=2)
-
-    def back(dh: Operand, dc: Operand, to_c: Operand, slopes: Operand, f: Operand) -> tuple[list[Operand], Operand]:
-        dc = apply("Add", dc, apply("Mul", dh, to_c))
-        dgates = apply("Mul", apply("Concat", dc, dh, dc, dc, axis=1), slopes)
-        return [apply("MatMul", dgates, way.r), apply("Mul", dc, f)], dgates
-
-    (dh, dc), dgates = way.backward(back, [to_c, slopes, f], [way.dh, way.dc])
-    return {**way.gradients(dgates), "initial_h": dh, "initial_c": dc}
+    (dh,), dgates = back.over(step, [y])
+    return {**back.gradients(dgates, seen), "initial_h": transposed(dh)}
 
 
-def _gru(way: _Way, *, is_linear: bool) -> Found:
-    rzr, rn = split(way.r, 0, (2, 1))
-    bias, inner = (None, None) if way.b is None else split(way.b, 0, (1, 1))
-    x = projected(way.x, way.w, bias)
-    xzr, xn = split(x, 2, (2, 1))
-    bzr, bn = (None, None) if inner is None else split(inner, 0, (2, 1))
-    z, reset = split(apply("Sigmoid", apply("Add", xzr, projected(way.previous, rzr, bzr))), 2, (1, 1))
-    seen = way.previous if is_linear else apply("Mul", reset, way.previous)
-    hidden = projected(seen, rn, bn)
-    new = apply("Tanh", apply("Add", xn, apply("Mul", reset, hidden) if is_linear else hidden))
-    to_z = apply("Mul", apply("Sub", way.previous, new), _slope(z))
-    to_new = apply("Mul", _one_minus(z), _one_minus(apply("Mul", new, new)))
+def _lstm(back: _Back, seen: Operand, c: Operand, gates: Operand, new: Operand, squashed: Operand) -> Found:
+    rt = transposed(back.way.r)
 
-    def back(dh: Operand, z: Operand, slopes: Operand, reset_slope: Operand) -> tuple[list[Operand], Operand]:
-        dz, dnew = split(apply("Mul", apply("Concat", dh, dh, axis=1), slopes), 1, (1, 1))
-        dseen = apply("MatMul", dnew, rn)
-        dreset, direct = split(apply("Mul", apply("Concat", dseen, dseen, axis=1), reset_slope), 1, (1, 1))
-        dzr = apply("Concat", dz, dreset, axis=1)
-        before = apply("Add", apply("Add", apply("Mul", dh, z), direct), apply("MatMul", dzr, rzr))
-        return [before], apply("Concat", dzr, dnew, axis=1)
+    def step(dh: Operand, dc: Operand, c: Operand, gates: Operand, new: Operand, squashed: Operand) -> Any:
+        i, o, f = split(gates, 0, (1, 1, 1))
+        dc = apply("Add", dc, apply("Mul", dh, apply("Mul", o, _one_minus(apply("Mul", squashed, squashed)))))
+        slopes = apply("Mul", apply("Concat", new, squashed, c, axis=0), _slope(gates))
+        slopes = apply("Concat", slopes, apply("Mul", i, _one_minus(apply("Mul", new, new))), axis=0)
+        dgates = apply("Mul", apply("Concat", dc, dh, dc, dc, axis=0), slopes)
+        return [apply("MatMul", rt, dgates), apply("Mul", dc, f)], dgates
 
-    def linear_back(dh: Operand, z: Operand, slopes: Operand) -> tuple[list[Operand], Operand]:
-        kept = apply("Mul", apply("Concat", dh, dh, dh, dh, axis=1), slopes)
-        dhidden, _ = split(kept, 1, (3, 1))
-        return [apply("Add", apply("Mul", dh, z), apply("MatMul", dhidden, way.r))], kept
+    (dh, dc), dgates = back.over(step, [c, gates, new, squashed], count=2)
+    return {**back.gradients(dgates, seen), "initial_h": transposed(dh), "initial_c": transposed(dc)}
 
-    if not is_linear:
-        slopes = apply("Concat", to_z, to_new, axis=2)
-        to_reset = apply("Concat", apply("Mul", way.previous, _slope(reset)), reset, axis=2)
-        (dh,), dgates = way.backward(back, [z, slopes, to_reset], [way.dh])
-        return {**way.gradients(dgates, reset=seen), "initial_h": dh}
-    to_reset = apply("Mul", to_new, apply("Mul", hidden, _slope(reset)))
-    slopes = apply("Concat", to_z, to_reset, apply("Mul", to_new, reset), to_new, axis=2)
-    (dh,), kept = way.backward(linear_back, [z, slopes], [way.dh])
-    dzr, dhidden, dnew = split(kept, 2, (2, 1, 1))
-    return {**way.gradients(apply("Concat", dzr, dnew, axis=2), apply("Concat", dzr, dhidden, axis=2)),
-            "initial_h": dh}
+
+def _gru(back: _Back, seen: Operand, gates: Operand, hidden: Operand, new: Operand, change: Operand, *,
+         is_linear: bool) -> Found:
+    way, rt = back.way, transposed(back.way.r)
+    to_gates, to_hidden = split(rt, 1, (2, 1))
+
+    def step(dh: Operand, gates: Operand, hidden: Operand, new: Operand, change: Operand) -> Any:
+        z, reset = split(gates, 0, (1, 1))
+        direct = apply("Mul", dh, z)
+        dnew = apply("Mul", apply("Mul", dh, _one_minus(z)), _one_minus(apply("Mul", new, new)))
+        dhidden = apply("Mul", dnew, reset) if is_linear else apply("MatMul", to_hidden, dnew)
+        dgates = apply("Concat", apply("Mul", direct, change), apply("Mul", dhidden, hidden), axis=0)
+        dgates = apply("Mul", dgates, _one_minus(gates))
+        if is_linear:
+            dh = apply("Gemm", rt, apply("Concat", dgates, dhidden, axis=0), direct)
+            return [dh], (dgates, dhidden, dnew)
+        direct = apply("Add", direct, apply("Mul", dhidden, reset))
+        return [apply("Gemm", to_gates, dgates, direct)], (dgates, dnew)
+
+    (dh,), kept = back.over(step, [gates, hidden, new, change])
+    gates_rows, *hidden_rows, new_rows = (_rows(x) for x in kept)
+    found, size = back.weights(gates_rows, _rows(seen)), dimension(way.r, 1)
+    h, x = _cut(_rows(seen), 0, size, minus(dimension(seen, 1), size))
+    of_x = apply("Gemm", new_rows, x, transB=1)
+    of_h = apply("Gemm", hidden_rows[0], h, transB=1) if is_linear else apply("Gemm", new_rows, _rows(hidden), transB=1)
+    dw = [of_x]
+    if way.b is not None:
+        weight, bias = _cut(of_x, 1, dimension(way.w, 1), 1)
+        dw, first = [weight], apply("Squeeze", bias, ints(1))
+        second = apply("ReduceSum", hidden_rows[0], ints(1), keepdims=0) if is_linear else first
+        both, _ = split(found["B"], 0, (1, 1))
+        found["B"] = apply("Concat", both, first, both, second, axis=0)
+    return {"X": back.x(apply("Concat", gates_rows, new_rows, axis=0)), "initial_h": transposed(dh),
+            "W": apply("Concat", found["W"], *dw, axis=0), "R": apply("Concat", found["R"], of_h, axis=0),
+            **({} if way.b is None else {"B": found["B"]})}
 
 
 def _slope(sigmoid: Operand) -> Operand:
@@ -236,4 +200,4 @@ def _one_minus(x: Operand) -> Operand:
     return apply("Sub", 1.0, x)
 
 
-_KINDS: Mapping[str, Callable[[_Way], Found]] = {"RNN": _rnn, "LSTM": _lstm}
+_KINDS: Mapping[str, Callable[..., Found]] = {"RNN": _rnn, "LSTM": _lstm}
