@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from symgraph.core.composite import DOMAIN
 from symgraph.core.graph import Graph
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.ops.pooling_gradient import tiled_gradient
+from symgraph.passes.attributes import attribute
 from symgraph.passes.matching import Region, in_both_orders, made_by, number, rewrite_regions
 
 
@@ -31,8 +33,11 @@ def _find(node: Node) -> Iterator[Region]:
         dy, x, y = pool.inputs
         if dy is None or x is None or y is None or made_by(x, "Relu") is None or not _is_above_zero(mask, x):
             continue
-        window = pool.attributes["window"]
-        yield Region((pool, node), (dy, x, y), lambda dy, x, y: tiled_gradient(dy, x, y, window, above_zero=True))
+        yield Region((pool, node), (dy, x, y), partial(_absorbed, window=attribute(pool, "window")))
+
+
+def _absorbed(dy: Operand, x: Operand, y: Operand, *, window: tuple[int, ...]) -> Operand:
+    return tiled_gradient(dy, x, y, window, above_zero=True)
 
 
 def _is_above_zero(mask: Operand | None, x: Operand) -> bool:

@@ -54,9 +54,9 @@ def block_channels(graph: Graph) -> Graph:
             conv = made_by(node.inputs[0], "Conv")
             if conv is not None and len(readers.get(conv.output, ())) == 1:
                 yield from _blocked(conv, (conv, node), block, opset, activation="Relu")
-        elif node.op.name == "ConvInputGrad" and node.op.domain == DOMAIN:
-            yield from _blocked(node, (node,), block, opset)
-        elif node.op.name == "Conv" and not node.op.domain and not _is_read_by_relu(readers.get(node.output, ())):
+        is_gradient = node.op.name == "ConvInputGrad" and node.op.domain == DOMAIN
+        is_free = node.op.name == "Conv" and not node.op.domain and not _is_read_by_relu(readers.get(node.output, ()))
+        if is_gradient or is_free:
             yield from _blocked(node, (node,), block, opset)
 
     return rewrite_regions(graph, find)
@@ -130,11 +130,11 @@ def _of_convolution(node: Node) -> dict[str, Any] | None:
 
 def _of_gradient(node: Node, kernel: Sizes) -> dict[str, Any] | None:
     """The convolution of `dy` that gives the gradient of the input, where it moves by single steps."""
-    if set(node.attributes["strides"]) != {1} or len(node.inputs) > 2:
+    if set(attribute(node, "strides")) != {1} or len(node.inputs) > 2:
         return None
-    dilations = node.attributes["dilations"]
+    dilations: Sizes = attribute(node, "dilations")
     extents = [(k - 1) * d for k, d in zip(kernel[2:], dilations, strict=True)]
-    pads = tuple(extents[i % 2] - p for i, p in enumerate(node.attributes["pads"]))
+    pads = tuple(extents[i % 2] - p for i, p in enumerate(attribute(node, "pads")))
     return None if min(pads) < 0 else {"dilations": dilations, "strides": (1, 1), "group": 1, "pads": pads}
 
 
@@ -158,6 +158,8 @@ def _node_of_weights(rows: Operand, size: Sizes, block: int, at: Callable[..., A
     """(points, in, out) as (out / block, in / block, points, block of in, block of out), which are called `size`."""
     made, given = size[:2]
     points = size[2] * size[3]
+    parts: Sizes
+    perm: Sizes
     if given % block:
         parts, perm = (points, given, made // block, block), (2, 1, 0, 3)
     else:

@@ -14,6 +14,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
+from symgraph.passes.attributes import attribute
 from symgraph.passes.block_channels import CONV, KERAS, REORDER_INPUT, known_sizes
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, rewrite_regions
@@ -44,8 +45,8 @@ def _find(node: Node, block: int, opset: int) -> Iterator[Region]:
     if node.op.name != "ConvWeightGrad" or node.op.domain != DOMAIN or len(node.inputs) > 2:
         return
     x, dy = node.inputs
-    given, made, kernel = known_sizes(x), known_sizes(dy), node.attributes["kernel"]
-    strides, dilations, pads = (node.attributes[name] for name in ("strides", "dilations", "pads"))
+    given, made, kernel = known_sizes(x), known_sizes(dy), attribute(node, "kernel")
+    strides, dilations, pads = (attribute(node, name) for name in ("strides", "dilations", "pads"))
     if x is None or dy is None or given is None or made is None or len(given) != 4 or dtype_of(x) != "float32" or (
             node.attributes["group"] != 1 or dilations[1] != 1 or min(*given, *made) < 1):
         return

@@ -10,6 +10,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.tensor import Node, SymbolicTensor
 from symgraph.core.types import TensorType
 from symgraph.ops.convolution_gradient import Window, input_gradient, weight_gradient
+from symgraph.passes.attributes import attribute
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, made_by, rewrite_regions, shape_of
 from symgraph.passes.merge_pads import Padding, padding_of
@@ -35,7 +36,7 @@ def _find(node: Node) -> Iterator[Region]:
 def _of_weights(node: Node) -> Iterator[Region]:
     pad = made_by(node.inputs[0], "Pad")
     padding, x = (None, None) if pad is None else (padding_of(pad), pad.inputs[0])
-    kernel, made = node.attributes["kernel"], shape_of(node.output)
+    kernel, made = attribute(node, "kernel"), shape_of(node.output)
     dy, shape = node.inputs[1], shape_of(x)
     if padding is None or x is None or dy is None or made is None or shape is None or len(node.inputs) > 2 or not (
             padding.is_growing and _is_of_zeros(padding)):
@@ -61,10 +62,9 @@ def _of_input(pad: Node) -> Iterator[Region]:
 
 def _padded(node: Node, padding: Padding, sign: int) -> Window:
     """How a gradient moves with a padding more."""
-    given = node.attributes
     added = (*padding.before[2:], *padding.after[2:])
-    pads = tuple(p + sign * q for p, q in zip(given["pads"], added, strict=True))
-    return Window(given["strides"], given["dilations"], pads, given["group"])
+    pads = tuple(p + sign * q for p, q in zip(attribute(node, "pads"), added, strict=True))
+    return Window(attribute(node, "strides"), attribute(node, "dilations"), pads, attribute(node, "group"))
 
 
 def _is_of_zeros(padding: Padding) -> bool:

@@ -21,7 +21,8 @@ from symgraph.runtime.opsets import choose_opsets
 def fuse_channel_affine(graph: Graph) -> Graph:
     """x*a + b -> BatchNormalization(x, a, b, 0, 1, epsilon=0), where a and b have one number a channel.
 
-    For float32 images; it reads and writes them once, as the gradient of a normalisation asks for. Rounds differently.
+    For float32 images; it reads and writes them once, as the gradient of a normalisation asks for. Rounds differently;
+    where a is infinite it gives NaN.
     """
     opset = choose_opsets(graph)[""]
     return rewrite_regions(graph, lambda node: _find(node, opset)) if opset >= 15 else graph
@@ -42,7 +43,7 @@ def _find(node: Node, opset: int) -> Iterator[Region]:
                     _is_by_channel(shape_of(v), channels, len(shape)) for v in (factor, shift)):
                 continue
             yield Region((product, node), (x, factor, shift),
-                         lambda x, a, b, n=channels: _affine(x, a, b, n, opset))  # type: ignore[misc]
+                         lambda x, a, b, n=channels: _affine(x, a, b, n, opset))
             return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -40,11 +41,10 @@ def _find(node: Node, opset: int) -> Iterator[Region]:
             continue
         x, w = conv.inputs[:2]
         assert x is not None and w is not None
-        attributes, reshape = attributes_of(conv), find_op("Reshape", "", opset)
-
-        def make(x: Operand, w: Operand, b: Operand, *, conv: Node = conv) -> Operand:
-            flat = apply_op(reshape, b, np.array([-1], np.int64))
-            return apply_op(conv.op, x, w, flat, **attributes)  # type: ignore[no-any-return]
-
-        yield Region((conv, node), (x, w, bias), make)
+        yield Region((conv, node), (x, w, bias), partial(_with_bias, conv=conv, opset=opset))
         return
+
+
+def _with_bias(x: Operand, w: Operand, b: Operand, *, conv: Node, opset: int) -> Operand:
+    flat = apply_op(find_op("Reshape", "", opset), b, np.array([-1], np.int64))
+    return apply_op(conv.op, x, w, flat, **attributes_of(conv))  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.op import find_op
 from symgraph.core.tensor import Node
 from symgraph.core.types import Shape, is_floating
+from symgraph.passes.attributes import attribute
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, number, rewrite_all_regions, shape_of
 from symgraph.runtime.opsets import choose_opsets
@@ -75,7 +76,7 @@ def _scaled(node: Node, opset: int) -> Iterator[Region]:
         a, b = inner.inputs[:2]
         if a is not None and b is not None:
             attributes = {k: v for k, v in inner.attributes.items() if k != "beta"}
-            attributes["alpha"] = float(attributes.get("alpha", 1.0)) * s
+            attributes["alpha"] = float(attribute(inner, "alpha", 1.0)) * s
             yield Region((inner, node), (a, b), _gemm(opset, attributes))
             return
 

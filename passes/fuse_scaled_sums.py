@@ -66,7 +66,7 @@ def _sizes(x: Operand | None) -> Sizes | None:
 
 
 def _rows(sizes: Sizes, factors: Sizes | None) -> int | None:
-    """How many axes in front tell rows apart, each of which has one factor; None where it is not so, or not worth it."""
+    """How many axes in front tell rows apart, which have one factor each; None where it is not so, or not worth it."""
     if factors is None or len(factors) > len(sizes) or not sizes or math.prod(sizes) < LARGE:
         return None
     full = (1,) * (len(sizes) - len(factors)) + factors
@@ -88,7 +88,7 @@ def _maker(sizes: Sizes, rows: int, opset: int, *, is_sum: bool) -> Callable[...
         if flat != sizes:
             u, y = (at("Reshape", x, np.array(flat, np.int64)) for x in (u, y))
         made = Node(GATED_ADD, (u, y, gate), {}, (TensorType("float32", flat),)).output
-        return made if flat == sizes else at("Reshape", made, np.array(sizes, np.int64))  # type: ignore[no-any-return]
+        return made if flat == sizes else at("Reshape", made, np.array(sizes, np.int64))
 
     return make
 
@@ -102,4 +102,4 @@ def _gate(s: Operand, sizes: Sizes, rows: int, at: Callable[..., Any]) -> Operan
         return Tensor(np.ascontiguousarray(np.broadcast_to(s.numpy().reshape(column), wanted)))
     if given and given != column:
         s = at("Reshape", s, np.array(column, np.int64))
-    return s if column == wanted and given else at("Expand", s, np.array(wanted, np.int64))  # type: ignore[no-any-return]
+    return s if column == wanted and given else at("Expand", s, np.array(wanted, np.int64))

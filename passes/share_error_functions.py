@@ -48,7 +48,7 @@ def _find(node: Node, asked: set[Operand], opset: int) -> Iterator[Region]:
 
     x = node.inputs[0] if node.inputs else None
     if node.op.name == "Gelu" and x in asked and attribute(node, "approximate", "none") in ("none", b"none"):
-        yield Region((node,), (x,), lambda x: apply_op(find_op("Mul", "", opset), x, distribution(x)))  # type: ignore[arg-type]
+        yield Region((node,), (x,), lambda x: apply_op(find_op("Mul", "", opset), x, distribution(x)))
     for total, half in in_both_orders(node if node.op.name == "Mul" else None):
         add = made_by(total, "Add")
         for y, one in in_both_orders(add):

@@ -39,11 +39,11 @@ def split_transposes(graph: Graph) -> Graph:
         if x is None or perm is None or shape is None or any(not isinstance(n, int) for n in shape):
             return None
         sizes = [n for n in shape if isinstance(n, int)]
-        groups = _groups(perm)
+        groups = _groups(perm, sizes)
         if len(groups) != 3 or math.prod(sizes) < LARGE:
             return None
         c, b, a = (math.prod(sizes[axis] for axis in group) for group in groups)
-        if groups[0][0] < groups[1][0] or groups[1][0] < groups[2][0] or 1 in (a, b, c):
+        if groups[0][0] < groups[1][0] or groups[1][0] < groups[2][0]:
             return None
         last = [sizes[axis] for axis in perm]
         return (_in_two(x, a, b, c, last, opset),)
@@ -51,11 +51,14 @@ def split_transposes(graph: Graph) -> Graph:
     return graph.rewrite(rewrite)
 
 
-def _groups(perm: tuple[int, ...]) -> list[list[int]]:
-    """Axes that stay beside each other, in their new order."""
+def _groups(perm: tuple[int, ...], sizes: list[int]) -> list[list[int]]:
+    """Axes longer than 1 that stay beside each other, in their new order."""
+    long = [axis for axis in range(len(perm)) if sizes[axis] != 1]
     groups: list[list[int]] = []
     for axis in perm:
-        if groups and groups[-1][-1] == axis - 1:
+        if axis not in long:
+            continue
+        if groups and long.index(groups[-1][-1]) == long.index(axis) - 1:
             groups[-1].append(axis)
         else:
             groups.append([axis])

@@ -13,7 +13,7 @@ from symgraph.runtime.microsoft import BLOCKED
 from symgraph.runtime.ort import CPU, onnxruntime, session_options
 
 DOMAIN = BLOCKED
-"""Operators on tensors (batch, channels / block, height, width, block), whose types say (batch, channels, height, width)."""
+"""Operators on tensors (batch, channels / block, height, width, block); types say (batch, channels, height, width)."""
 
 _LARGEST = 64
 

@@ -32,16 +32,17 @@ DETERMINISTIC = frozenset({
     "Attention", "BiasAdd", "BiasGelu", "BiasSoftmax", "BiasSplitGelu", "CDist", "ComplexMul", "ComplexMulConj",
     "ConvTransposeWithDynamicPads", "CropAndResize", "DecoderMaskedMultiHeadAttention", "DequantizeLinear",
     "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "EmbedLayerNormalization", "ExpandDims", "FastGelu", "FusedConv",
-    "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "GatedAdd", "GatedRelativePositionBias", "GatherBlockQuantized",
-    "GatherND", "Gelu", "GemmFastGelu", "GridSample", "GroupNorm", "GroupQueryAttention", "Inverse", "Irfft",
-    "LongformerAttention", "MatMulBnb4", "MatMulInteger16", "MatMulIntegerToFloat", "MatMulNBits", "MaxpoolWithMask",
-    "MoE", "MulInteger", "MultiHeadAttention", "MurmurHash3", "NGramRepeatBlock", "NhwcConv", "NhwcFusedConv",
-    "NhwcMaxPool", "Pad", "QAttention", "QEmbedLayerNormalization", "QGemm", "QLinearAdd", "QLinearAveragePool",
-    "QLinearConcat", "QLinearConv", "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul", "QLinearReduceMean",
-    "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere", "QMoE", "QuantizeLinear", "QuickGelu", "Range",
-    "ReduceSumInteger", "RelativePositionBias", "Rfft", "RotaryEmbedding", "ScaledSiLU", "SimplifiedLayerNormalization",
-    "SkipGroupNorm", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "SparseAttention",
-    "SparseToDenseMatMul", "TransposeMatMul", "Trilu", "UnfoldTensor", "Unique", "WordConvEmbedding"})
+    "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "GatedAdd", "GatedRelativePositionBias",
+    "GatherBlockQuantized", "GatherND", "Gelu", "GemmFastGelu", "GridSample", "GroupNorm", "GroupQueryAttention",
+    "Inverse", "Irfft", "LongformerAttention", "MatMulBnb4", "MatMulInteger16", "MatMulIntegerToFloat", "MatMulNBits",
+    "MaxpoolWithMask", "MoE", "MulInteger", "MultiHeadAttention", "MurmurHash3", "NGramRepeatBlock", "NhwcConv",
+    "NhwcFusedConv", "NhwcMaxPool", "Pad", "QAttention", "QEmbedLayerNormalization", "QGemm", "QLinearAdd",
+    "QLinearAveragePool", "QLinearConcat", "QLinearConv", "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul",
+    "QLinearReduceMean", "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere", "QMoE", "QuantizeLinear", "QuickGelu",
+    "Range", "ReduceSumInteger", "RelativePositionBias", "Rfft", "RotaryEmbedding", "ScaledSiLU",
+    "SimplifiedLayerNormalization", "SkipGroupNorm", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
+    "SparseAttention", "SparseToDenseMatMul", "TransposeMatMul", "Trilu", "UnfoldTensor", "Unique",
+    "WordConvEmbedding"})
 """Equal inputs give equal outputs. All others count as having effects: they draw, or keep a state, or nobody knows."""
 
 

@@ -136,7 +136,8 @@ class Step:
         options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         if config.is_strict and provider_name(self.providers[0]) != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        without = ["TransposeOptimizer"] if provider_name(self.providers[0]) == CPU else []  # it joins split_transposes'
+        is_on_cpu = provider_name(self.providers[0]) == CPU
+        without = ["TransposeOptimizer"] if is_on_cpu else []  # it joins what split_transposes has split
         native = open_session(self._legal, options, self.providers, variables_as_inputs=True, without=without)
         check_providers(native, self.providers, fallback=False)
         return native

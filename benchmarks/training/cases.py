@@ -1,4 +1,4 @@
-"""The five networks: their batches, and the weights all candidates start from. NumPy alone, for the peers read it too."""
+"""The five networks: their batches, and the weights all start from. NumPy alone, for the peers read it too."""
 
 from __future__ import annotations
 

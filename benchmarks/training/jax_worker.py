@@ -1,4 +1,4 @@
-"""JAX's side: one jitted step, its state donated: `python -m benchmarks.training.jax_worker CASE jit`, without symgraph."""
+"""JAX's side, one jitted step, its state donated: `python -m benchmarks.training.jax_worker CASE jit`."""
 
 from __future__ import annotations
 

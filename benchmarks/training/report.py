@@ -47,7 +47,8 @@ class Candidate:
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable if self.module == "symgraph_worker" else PEERS, "-m", f"benchmarks.training.{self.module}"]
+        python = sys.executable if self.module == "symgraph_worker" else PEERS
+        return [python, "-m", f"benchmarks.training.{self.module}"]
 
 
 def candidates(case: str) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""Our side, `model.fit`: `python -m benchmarks.training.symgraph_worker CASE fit`; with `operators` the time of each."""
+"""Our side, `model.fit`: `python -m benchmarks.training.symgraph_worker CASE fit`; `operators` tells of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch's side: `python -m benchmarks.training.torch_worker CASE eager|compile[/channels_last]`, without symgraph."""
+"""torch's side: `python -m benchmarks.training.torch_worker CASE eager|compile[/channels_last]`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ FIRST_STEPS, FIRST_RATE = 5, 1e-3
 """Losses of so many steps, at a rate that changes them, show that all candidates do the same."""
 
 RATE = 1e-8
-"""The rate while time is taken: the loss stays where it is, for tiny numbers (denormals) take longer to compute with."""
+"""The rate while time is taken: the loss stays as it is, for tiny numbers (denormals) take longer to compute with."""
 
 
 def serve(build: Callable[[Case, str], Train], case: str, variant: str) -> None:

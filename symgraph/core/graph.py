@@ -416,6 +416,7 @@ def apply_node(node: Node, operands: tuple[Operand | None, ...]) -> tuple[Any, .
     operands, is_recorded = read_variables(operands)
     if not is_recorded and node.op.name == "If" and not node.op.domain:
         branch = node.attributes["then_branch" if bool(operands[0]) else "else_branch"]
+        assert isinstance(branch, Graph)
         return bind(branch, [x for x in operands[1:] if x is not None])
     if is_recorded or any(True for _ in node.subgraphs()):
         return copy_node(node, operands).outputs
