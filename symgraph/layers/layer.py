@@ -54,7 +54,7 @@ _TRAINING: ContextVar[bool] = ContextVar("training", default=False)
 class LayerCall:
     """One application of a layer to symbols: what a model is made of.
 
-    `masks` are those that `call` took from its inputs besides what was said.
+    `masks` are those that `call` took from its inputs besides what was said, `assigned` the variables that it changes.
     """
 
     layer: Layer
@@ -62,6 +62,7 @@ class LayerCall:
     kwargs: Mapping[str, Any]
     outputs: Any
     masks: tuple[SymbolicTensor, ...] = ()
+    assigned: tuple[Variable, ...] = ()
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
@@ -179,15 +180,15 @@ class Layer:
             token = _TRAINING.set(training)
             try:
                 with autocasting(self._autocast_dtype()), (
-                        tracing(Trace(is_definition=True)) if is_definition else nullcontext()):
+                        tracing(Trace(is_definition=True)) if is_definition else nullcontext()) as trace:
                     outputs = self._own_outputs(self.call(*args, **{**call_kwargs, **masks}), youngest)
                     outputs = hand_on(self, operands, first, outputs, previous)
             finally:
                 _TRAINING.reset(token)
             if self.activity_regularizer is not None and not is_definition:
                 penalize_activity(self, outputs)
-            if is_definition:
-                self.record_call(given[0], given[1], outputs, symbols_among(masks))
+            if trace is not None:
+                self.record_call(given[0], given[1], outputs, symbols_among(masks), tuple(trace.updates))
         return outputs
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
@@ -253,9 +254,9 @@ class Layer:
         return pack(outputs, named)
 
     def record_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: Any,
-                    masks: tuple[SymbolicTensor, ...] = ()) -> None:
+                    masks: tuple[SymbolicTensor, ...] = (), assigned: tuple[Variable, ...] = ()) -> None:
         """Remember an application to symbols, and let its outputs, and the masks it made, remember it."""
-        call = LayerCall(self, args, kwargs, outputs, masks)
+        call = LayerCall(self, args, kwargs, outputs, masks, assigned)
         self._calls.append(call)
         for x in flatten(outputs):
             if isinstance(x, SymbolicTensor):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from symgraph.core.errors import GraphError
 from symgraph.core.graph import apply_node
 from symgraph.core.structure import flatten, map_structure
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.variable import Variable
 from symgraph.layers.input_layer import InputLayer
 from symgraph.layers.layer import Layer, LayerCall
 from symgraph.layers.masking import mask_of, with_mask
@@ -43,6 +44,11 @@ class Network:
             if isinstance(unit, LayerCall):
                 found.setdefault(unit.layer)
         return list(found)
+
+    @cached_property
+    def assigned(self) -> list[Variable]:
+        """The variables that layers change whenever they are called, such as states that recurrent layers keep."""
+        return list(dict.fromkeys(v for unit in self.units if isinstance(unit, LayerCall) for v in unit.assigned))
 
     def outputs_of(self, name: str) -> list[SymbolicTensor]:
         """What the layers of this name gave here: the outputs of their first call, or the input of this name."""

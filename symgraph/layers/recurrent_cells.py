@@ -51,9 +51,9 @@ class RecurrentCell(CheckedLayer):
         self.masks: tuple[Operand | None, Operand | None] | None = None
 
     @property
-    def state_size(self) -> list[int]:
-        """The size of each state."""
-        return [self.units] * self.states
+    def state_size(self) -> int | list[int]:
+        """The size of the state, or of each."""
+        return self.units if self.states == 1 else [self.units] * self.states
 
     @property
     def output_size(self) -> int:

@@ -54,7 +54,7 @@ class Bidirectional(CheckedLayer):
         if backward is None:
             backward = clone(forward, name=f"backward_{name}", go_backwards=not forward.go_backwards)
         self.backward_layer: RNN = backward
-        for option in ("return_sequences", "return_state"):
+        for option in ("stateful", "return_sequences", "return_state"):
             if getattr(forward, option) != getattr(backward, option):
                 raise self.error(f"{option} of both layers must be the same")
         if forward.go_backwards == backward.go_backwards:
@@ -70,6 +70,20 @@ class Bidirectional(CheckedLayer):
         if self._given is not None:
             self.set_weights(self._given)
             self._given = None
+
+    @property
+    def stateful(self) -> bool:
+        """Whether both layers keep their states from call to call."""
+        return self.forward_layer.stateful
+
+    def reset_state(self) -> None:
+        """Let the next call start from the first states again, with `stateful`."""
+        for layer in (self.forward_layer, self.backward_layer):
+            layer.reset_state()
+
+    def reset_states(self) -> None:
+        """The same as `reset_state`."""
+        self.reset_state()
 
     def call(self, sequences: Operand, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         half = len(initial_state) // 2 if initial_state is not None else 0

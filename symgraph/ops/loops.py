@@ -109,7 +109,7 @@ def loop(step: Callable[..., Any], variables: tuple[Any, ...], trips: Size | Non
     captured, keys = captured_symbols(traced), keys_for(traced)
     node = Node(find_op("Loop"), (_trip_count(trips), first, *start),
                 {"body": close(traced, captured, "body", turn=number)}, tuple(types),
-                captures=tuple(keys.get(x, x) for x in captured))  # type: ignore[arg-type]
+                captures=tuple(keys.get(x, x) for x in captured))
     results: tuple[Any, ...] = pack(variables, node.outputs)
     return results
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from symgraph.core.errors import LayerError
+from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType
 from symgraph.runtime.session import Session
 from symgraph.training.input_checks import fitted_array
@@ -27,7 +28,7 @@ class Batches:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._fixed = _fixed_batch(session)
+        self._fixed = fixed_batch(session.graph.inputs)
 
     def run(self, feeds: Mapping[str, Any], batch_size: int | None, steps: int | None = None) -> list[Any]:
         """Results for all samples, in the order of the graph's outputs; `steps` stops after so many batches.
@@ -42,9 +43,7 @@ class Batches:
         count = None if size is None else _count(self.session, feeds)
         if count is None or size is None or (count <= size and steps is None and fixed is None):
             return run_on(self.session, feeds)
-        if fixed is not None and count % fixed:
-            raise LayerError(f"the model takes batches of exactly {fixed}, "
-                             f"got {count} samples, which do not divide evenly")
+        check_divides(fixed, count)
         arrays = {name: np.asarray(value) for name, value in feeds.items()}
         weights = self.session.weights()
         parts = []
@@ -70,11 +69,17 @@ def _count(session: Session, feeds: Mapping[str, Any]) -> int | None:
     return next(iter(lengths.values()))
 
 
-def _fixed_batch(session: Session) -> int | None:
-    """The batch size that is part of the model, where all inputs have the same one."""
-    sizes = {x.type.shape[0] if isinstance(x.type, TensorType) and x.type.shape else None for x in session.graph.inputs}
+def fixed_batch(inputs: Iterable[Operand]) -> int | None:
+    """The batch size that is part of a model with these inputs, where all have the same one."""
+    sizes = {x.type.shape[0] if isinstance(x.type, TensorType) and x.type.shape else None for x in inputs}
     (size,) = sizes if len(sizes) == 1 else (None,)
     return size if isinstance(size, int) and size > 0 else None
+
+
+def check_divides(fixed: int | None, count: int) -> None:
+    """Errors: `LayerError` for so many samples that they do not make whole batches of a size that is fixed."""
+    if fixed is not None and count % fixed:
+        raise LayerError(f"the model takes batches of exactly {fixed}, got {count} samples, which do not divide evenly")
 
 
 def _check_lengths(session: Session, part: list[Any], count: int) -> None:

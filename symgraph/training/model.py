@@ -12,7 +12,7 @@ import numpy as np
 from symgraph import passes
 from symgraph.core.errors import GraphError, LayerError, nearest
 from symgraph.core.graph import Graph
-from symgraph.core.scope import current_trace
+from symgraph.core.scope import current_eager_step, current_trace
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import TensorType, is_floating
@@ -20,18 +20,21 @@ from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers.input_layer import Input
 from symgraph.layers.layer import Layer
-from symgraph.layers.masking import carry, with_mask
+from symgraph.layers.masking import carry, warn_user, with_mask
 from symgraph.layers.network import Network
+from symgraph.layers.rnn import RNN
 from symgraph.ops.casting import cast
+from symgraph.ops.seeds import SeedGenerator, global_generator
 from symgraph.ops.shape import expand_dims, squeeze
 from symgraph.runtime.exporter import save
 from symgraph.runtime.importer import load_graph
 from symgraph.runtime.session import Session
 from symgraph.training import fitting
-from symgraph.training.batches import DEFAULT_BATCH, Batches, run_on
+from symgraph.training.batches import DEFAULT_BATCH, Batches, fixed_batch, run_on
 from symgraph.training.checkpoints import SUFFIX
 from symgraph.training.function import HOLE, Traced, as_value, trace
 from symgraph.training.input_checks import NUMBERS, fitted_shape
+from symgraph.training.step_variables import held_by
 from symgraph.training.summary import format_summary
 from symgraph.training.trainer import Trainer
 from symgraph.training.weights_files import load_weights, save_weights
@@ -85,9 +88,12 @@ class Model(Trainer):
         self.built = True
 
     def _own_weights(self) -> None:
-        """Variables that ops use directly belong to the model itself."""
+        """Variables that ops use directly belong to the model itself; states and seeds that layers hold do not."""
         own = {v for layer in self._sublayers for v in layer.weights}
-        self._weights[:] = [v for v in self.graph.variables if v not in own]
+        for x in (x for layer in self._sublayers for _, x in held_by(layer)):
+            if isinstance(x, Variable | SeedGenerator):
+                own.add(x if isinstance(x, Variable) else x.state)
+        self._weights[:] = [v for v in self.graph.variables if v not in own and v is not global_generator().state]
 
     @property
     def _is_subclass(self) -> bool:
@@ -193,7 +199,8 @@ class Model(Trainer):
         if len(given) != len(operands):
             raise LayerError(f'model "{self.name}" has {len(operands)} inputs, got {len(given)} masks')
         operands = [x if m is None else with_mask(x, m) for x, m in zip(operands, given, strict=True)]
-        if current_trace() is None and not any(isinstance(x, SymbolicTensor) for x in operands):
+        if current_trace() is None and current_eager_step() is None and not any(
+                isinstance(x, SymbolicTensor) for x in operands):
             masks = {i: x.mask for i, x in enumerate(operands) if x.mask is not None}
             traced = self._compiled(training, tuple((i, mask.ndim) for i, mask in masks.items()))
             return traced.run([*operands, *masks.values()])
@@ -242,6 +249,8 @@ class Model(Trainer):
         if fitting.needs_loop(self, x, verbose, callbacks):
             return fitting.predict(self, x, batch_size, verbose, steps, callbacks)
         feeds = self._feeds(x)
+        if self._assigned:  # known only now that the inputs are
+            return fitting.predict(self, x, batch_size, 0, steps, callbacks)
         size = batch_size or (DEFAULT_BATCH if self._sublayers else None)
         session = self._session(None)
         if self._batches is None or self._batches.session is not session:
@@ -251,12 +260,16 @@ class Model(Trainer):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, whatever its size, as NumPy arrays."""
         feeds = self._feeds(x)
+        if self._assigned:
+            batch = pack(self._input_structure, map(np.asarray, feeds.values()))
+            return self._run_step("predict", (batch, None, None))
         return pack(self._output_structure, run_on(self._session(None), feeds))
 
     def execute(self, inputs: Any, outputs: str | Sequence[str] | None = None) -> Any:
         """The tensors called `outputs`: names of layers, or of any tensor inside. Only what they need is computed.
 
-        One name gives one tensor, a list of names a list; without names come the model's outputs.
+        One name gives one tensor, a list of names a list; without names come the model's outputs. Variables that layers
+        change stay as they are.
 
         Errors: `GraphError` listing the near names.
         """
@@ -354,6 +367,26 @@ class Model(Trainer):
         inputs = map_structure(lambda t: Input(t.shape[1:], dtype=t.dtype), types)
         self._connect(inputs, self(inputs))
 
+    @property
+    def _assigned(self) -> list[Variable]:
+        """The variables that layers change in every call, training or not: no graph of values alone does that."""
+        return [] if self._network is None else self._network.assigned
+
+    @property
+    def _fixed_batch(self) -> int | None:
+        """The batch size that is part of the inputs, if there is one."""
+        return None if self._network is None else fixed_batch(self.inputs)
+
+    def reset_state(self) -> None:
+        """Start the states of all recurrent layers with `stateful` anew, in models inside as well."""
+        for layer, _ in self._walk_layers():
+            if isinstance(layer, RNN):
+                layer.reset_state()
+
+    def reset_states(self) -> None:
+        """The same as `reset_state`."""
+        self.reset_state()
+
     def _output_log_names(self) -> list[str] | None:
         """What logs call the outputs: the layers that gave them, or as they are called in a file."""
         if self._network is None:
@@ -377,8 +410,16 @@ class Model(Trainer):
         `optimize=False` keeps all of them. More than 2 GB of weights go to a file beside it. The file appears whole
         or not at all.
 
+        A file changes no variables. Where layers do, such as recurrent ones with `stateful`, every run of it starts
+        with the values as they are now, of which a warning tells.
+
         Errors: `UnsupportedOpError` where an operator does not exist at `opset`.
         """
+        if self._assigned:
+            names = ", ".join(dict.fromkeys(v.path for v in self._assigned))
+            warn_user(f'model "{self.name}": the file keeps no states; {names} are constants in it, as now, and '
+                      "every run starts with them. For states that go on from run to run, export a model that takes "
+                      "them as inputs (initial_state) and gives them back (return_state)")
         graph = self.graph.pin({name: self.get_tensor(name) for name in pin}) if pin else self.graph
         if optimize:
             graph = passes.optimize(graph)

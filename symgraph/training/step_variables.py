@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgraph.core.structure import flatten
 from symgraph.core.variable import Variable
+from symgraph.layers.layer import Layer
 from symgraph.ops.seeds import SeedGenerator, global_generator
 from symgraph.training.optimizers.base import Optimizer
 
@@ -34,7 +35,7 @@ def variables_of(model: Trainer) -> dict[Variable, Found]:
     """
     weights = model.weights
     found = {v: (v.name, f"weight {i} of {len(weights)}") for i, v in enumerate(weights)}
-    seeds = 0
+    seeds = kept = 0
     for owner, value in held_by(model):
         if isinstance(value, SeedGenerator):
             found.setdefault(value.state, (f"{owner}/{value.state.name}", f"seed {seeds}"))
@@ -42,8 +43,9 @@ def variables_of(model: Trainer) -> dict[Variable, Found]:
         elif isinstance(value, Optimizer):
             for v in value.variables:
                 found.setdefault(v, (v.name, _place_in_optimizer(v.name, weights)))
-        elif isinstance(value, Variable):
-            found.setdefault(value, (value.name, value.name))
+        elif isinstance(value, Variable) and value not in found:
+            found[value] = value.name, f"kept {kept}"
+            kept += 1
     found.setdefault(global_generator().state, (global_generator().state.name,) * 2)
     names, places = (unique(column) for column in zip(*found.values(), strict=True))
     return {v: Found(name, place) for v, name, place in zip(found, names, places, strict=True)}
@@ -66,7 +68,7 @@ def unique(wanted: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     return names
 
 
-def held_by(model: Trainer) -> Iterator[tuple[str, Any]]:
+def held_by(model: Layer) -> Iterator[tuple[str, Any]]:
     """What is an attribute of the model or of a layer inside, alone or in lists and dicts, with the owner's name."""
     for layer, _ in model._walk_layers():
         for value in list(vars(layer).values()):

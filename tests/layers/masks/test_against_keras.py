@@ -8,6 +8,7 @@ import pytest
 
 import symgraph as sg
 from symgraph import layers
+from symgraph.core.structure import flatten
 from symgraph.layers.masking import mask_of
 from tests.layers.masks.networks import NETWORKS, Network, names_in
 
@@ -37,10 +38,6 @@ def set_weights(network, own, prefix="w"):
         layer.set_weights([own[f"{prefix}{i}_{j}"] for j in range(len(layer.weights))])
 
 
-def as_list(y):
-    return list(y) if isinstance(y, list | tuple) else [y]
-
-
 def check(ys, masks, expected, expected_masks):
     assert len(ys) == len(expected)
     for y, each in zip(ys, expected, strict=True):
@@ -59,7 +56,7 @@ def test_on_values_as_keras(number):
     network(tensors)
     set_weights(network, own)
 
-    ys = as_list(network(tensors))
+    ys = flatten(network(tensors))
 
     check(ys, map(mask_of, ys), expected, masks)
     for i, layer in enumerate(network.layers.values()):
@@ -77,7 +74,7 @@ def test_in_a_model_of_open_length_as_keras(number):
     shapes = {name: (None, *x.shape[2:]) if is_open and name not in ("h", "c") else x.shape[1:]
               for name, x in fed.items()}
     inputs = {name: layers.Input(shapes[name], dtype=x.dtype) for name, x in fed.items()}
-    ys = as_list(network(inputs))
+    ys = flatten(network(inputs))
     carried = [mask_of(y) for y in ys]
     assert [mask is not None for mask in carried] == CARRYING[number]
     model = sg.Model(list(inputs.values()), [*ys, *(mask for mask in carried if mask is not None)])
@@ -103,6 +100,6 @@ def test_in_a_compiled_function_as_keras(number):
     network(tensors)
     set_weights(network, own)
 
-    ys = as_list(sg.function(lambda **given: network(given))(**tensors))
+    ys = flatten(sg.function(lambda **given: network(given))(**tensors))
 
     check(ys, map(mask_of, ys), expected, masks)
