@@ -14,12 +14,14 @@ from symgraph.core.errors import DtypeError, LayerError, RunError, ShapeError, T
 from symgraph.core.structure import flatten, pack
 from symgraph.core.types import numpy_dtype
 from symgraph.ops.seeds import make_default_seed
+from symgraph.training.batches import check_divides
 from symgraph.training.callbacks import CallbackList, Logs
 from symgraph.training.callbacks.logs import numbers
 from symgraph.training.data.array_feed import ArrayFeed
 from symgraph.training.data.columns import is_arrays
 from symgraph.training.data.feed import Feed
 from symgraph.training.data.feeding import make_feed, split_validation
+from symgraph.training.interrupts import hearing_interrupts
 from symgraph.training.progress_bar import is_terminal
 from symgraph.training.steps import StepFunction
 
@@ -62,7 +64,7 @@ def fit(model: Trainer, x: Any, y: Any, batch_size: int | None, epochs: int, ver
         (x, y, sample_weight), validation_data = split_validation((x, y, sample_weight), validation_split)
     feed = make_feed(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps_per_epoch=steps_per_epoch,
                      seed=make_default_seed(), class_weight=class_weight, training=True)
-    with ExitStack() as open_feeds:
+    with ExitStack() as open_feeds, hearing_interrupts():
         open_feeds.enter_context(closing(feed))
         prepare(model, feed, training=True)
         validation = None
@@ -107,7 +109,7 @@ def evaluate(model: Trainer, x: Any, y: Any, batch_size: int | None, verbose: An
              steps: int | None, callbacks: Any) -> dict[str, Any]:
     """`Model.evaluate`; gives the logs."""
     feed = make_feed(x, y, sample_weight, batch_size=batch_size, steps_per_epoch=steps, training=False)
-    with closing(feed):
+    with closing(feed), hearing_interrupts():
         prepare(model, feed, training=False)
         listening = CallbackList(callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
                                  steps=feed.steps)
@@ -127,25 +129,33 @@ def run_test(model: Trainer, feed: Feed, callbacks: CallbackList) -> dict[str, A
 def needs_loop(model: Trainer, x: Any, verbose: Any, callbacks: Any) -> bool:
     """Whether predicting for `x` is more than running the graph on arrays."""
     is_shown = verbose in (1, 2) or (verbose == "auto" and is_terminal())
-    is_own = model.run_eagerly or model._has_own("predict_step")
-    return is_shown or is_own or bool(callbacks) or not is_arrays(x)
+    return is_shown or _predicts_by_steps(model) or bool(callbacks) or not is_arrays(x)
+
+
+def _predicts_by_steps(model: Any) -> bool:
+    """Whether predicting runs `predict_step`: where it is one's own, and where layers change variables, as the graph
+    alone does not."""
+    return bool(model.run_eagerly or model._has_own("predict_step") or model._assigned)
 
 
 def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any) -> Any:
     """`Model.predict` in a loop that callbacks hear of."""
-    feed = make_feed(x, batch_size=batch_size, steps_per_epoch=steps, training=False)
-    with closing(feed):
+    fixed = model._fixed_batch if is_arrays(x) else None
+    feed = make_feed(x, batch_size=fixed or batch_size, steps_per_epoch=steps, training=False)
+    with closing(feed), hearing_interrupts():
         model._ready_for("predict", feed.structure)
+        if isinstance(feed, ArrayFeed):
+            check_divides(fixed, feed.samples)
         listening = CallbackList(callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
                                  steps=feed.steps)
-        is_own = model.run_eagerly or model._has_own("predict_step")
+        by_steps = _predicts_by_steps(model)
         model.stop_predicting = False
         listening.on_predict_begin()
         parts = []
         for step, batch in enumerate(feed.batches(0)):
             listening.on_predict_batch_begin(step)
             data = feed.structure.pack(batch)
-            outputs = model._run_step("predict", data) if is_own else model.predict_on_batch(data[0])
+            outputs = model._run_step("predict", data) if by_steps else model.predict_on_batch(data[0])
             parts.append(flatten(outputs))
             listening.on_predict_batch_end(step, {"outputs": outputs})
             if model.stop_predicting:
@@ -297,12 +307,17 @@ def _gather(plan: Any, structure: Any, step: int) -> Any:
 def _steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks: _Hooks,
            ) -> Iterator[tuple[int, Results]]:
     function: StepFunction = model._step_function(kind)
-    structure = feed.structure
+    structure, is_training = feed.structure, kind == "train"
+    checks: list[tuple[int, Callable[[Any], None]]] | None = None
     for step, batch in enumerate(feed.batches(epoch, start), start):
         if hooks.has_any:
             hooks.begin(step)
         with _speaking_of(f"batch {step} of {feed.describe()}"):
-            model._check_targets(structure, batch.y, training=kind == "train")
+            if checks is None:
+                model._check_targets(structure, batch.y, training=is_training)
+                checks = model._class_checks(structure, batch.y, training=is_training)
+            for i, check in checks:
+                check(batch.y[i])
         try:
             function.run(structure.pack(batch))
         except RunError as error:

@@ -153,6 +153,8 @@ class Trainer(ModelSteps):
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
     def _on_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, return_dict: bool) -> Any:
+        if x is None:
+            raise TrainingError("x is None; give arrays")
         weights = None if class_weight is None else check_class_weight(class_weight)
         batch, structure = as_batch((x, y, sample_weight), weights)
         self._ready_for(kind, structure)
