@@ -142,6 +142,8 @@ class _Legalizer:
             return safe
         if op.name == "Pad" and not op.domain and (full := self.pad_all_axes(node, inputs)):
             return self.node(full, full.inputs) or full.outputs
+        if op.name == "BatchNormalization" and not op.domain and (own := self.copy_moments(node, inputs)):
+            return self.node(own, own.inputs) or own.outputs
         if op.name == "Einsum" and not op.domain and _may_be_empty(inputs):
             return (einsum(node.attributes["equation"], *inputs),)
         if has_kernel(op, _types(inputs), _types(node.outputs), self.providers):
@@ -198,6 +200,20 @@ class _Legalizer:
             quotient = self.make("Div", node, a, divisor)
             return (self.make("Sub", node, a, self.make("Mul", node, quotient, divisor)),)
         return (self.make("Mod", node, a, divisor, **node.attributes),)
+
+    def copy_moments(self, node: Node, inputs: Outputs) -> Node | None:
+        """Moments of its own for a normalisation in training: ONNX Runtime writes over those it is given.
+
+        They may be a constant that others read, or an array of the user. `-(-x)` is a copy that no optimiser removes.
+        """
+        if not node.attributes.get("training_mode", 0) or len(inputs) < 5:
+            return None
+        given = inputs[3:5]
+        makers = [x.node for x in given if isinstance(x, SymbolicTensor) and x.node is not None]
+        if len(makers) == 2 and all(maker.op.name in ("Neg", "Abs") for maker in makers):
+            return None
+        copies = tuple(self.make("Neg", node, self.make("Neg", node, x)) for x in given)
+        return copy_node(node, (*inputs[:3], *copies))
 
     def pad_all_axes(self, node: Node, inputs: Outputs) -> Node | None:
         """Widths for chosen axes become widths for all: where ONNX Runtime moves a Transpose past a Pad, it takes

@@ -265,3 +265,19 @@ def test_a_pad_of_chosen_axes_in_a_dtype_without_a_kernel_is_widened_too(dtype):
     found = apply_op("Pad", x, sg.tensor(np.array([1, 0])), None, sg.tensor(np.array([1]))).numpy()
 
     assert found.dtype == x.dtype and np.array_equal(found, np.pad(x, [(0, 0), (1, 0)]))
+
+
+@pytest.mark.parametrize("kind", ["constant", "input", "variable"])
+def test_a_normalisation_in_training_leaves_the_moments_it_is_given(kind, rng):
+    """ONNX Runtime writes the moments of the batch over them where nobody reads the new ones."""
+    x, ones, start = rng.normal(3, 2, (8, 4)).astype(np.float32), np.ones(4, np.float32), np.zeros(4, np.float32)
+    data = symbol((8, 4), name="x")
+    own = {"constant": sg.tensor(start), "input": symbol((4,), name="moments"), "variable": sg.Variable(start)}
+    moments = own[kind]
+    y, _, _ = apply_op("BatchNormalization", data, ones, ones, moments, moments, training_mode=1, outputs=3)
+    graph = Graph([data, moments] if kind == "input" else [data], [y, sg.ops.onnx("Mul", moments, ones)])
+    fed = np.array(start)
+
+    _, after = evaluate(graph, *([x, fed] if kind == "input" else [x]))
+
+    assert np.array_equal(after.numpy(), start) and np.array_equal(fed, start)
