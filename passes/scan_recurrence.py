@@ -9,14 +9,14 @@ from typing import Any
 from symgraph.core.composite import DOMAIN, apply_composite
 from symgraph.core.graph import Graph, node_graphs
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
-from symgraph.ops.recurrent_gradient import KEPT, recurrent_gradient
-from symgraph.ops.recurrent_states import INPUTS, recurrent_steps
+from symgraph.ops.recurrent_gradient import recurrent_gradient
+from symgraph.ops.recurrent_states import INPUTS, kept_names, recurrent_steps
 from symgraph.passes.bodies import rewrite_bodies
 from symgraph.passes.exactness import relaxed
 
 Outputs = tuple[Operand | None, ...]
 
-OPERATORS = frozenset(KEPT)
+OPERATORS = ("LSTM", "GRU", "RNN")
 
 
 @relaxed
@@ -81,11 +81,11 @@ def _named(inputs: Outputs) -> dict[str, Operand]:
 def _stepped(node: Node, operands: Outputs, attributes: Mapping[str, Any], kept: dict[Node, Mapping[str, Operand]],
              ) -> Outputs:
     """The outputs of the operator, step by step; `kept` learns what else there is."""
-    kind, directions = attributes["kind"], attributes["reversed"]
+    kind, directions, is_linear = (attributes[name] for name in ("kind", "reversed", "is_linear"))
     given = _named(operands)
     found = apply_composite(f"{kind}Steps", recurrent_steps, *given.values(), kind=kind, names=tuple(given),
-                            reversed=directions, is_linear=attributes["is_linear"])
-    names = [f"{name}{number}" for number in range(len(directions)) for name in KEPT[kind]]
+                            reversed=directions, is_linear=is_linear)
+    names = [name for number in range(len(directions)) for name in kept_names(kind, number, is_linear=is_linear)]
     count = len(found) - len(names)
     kept[node] = dict(zip(names, found[count:], strict=True))
     return tuple(None if y is None else new for y, new in zip(node.outputs, found[:count], strict=False))

@@ -17,14 +17,10 @@ from symgraph.ops.casting import cast
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.loops import scan
 from symgraph.ops.recurrent import only_where, part_of, split, transposed
-from symgraph.ops.recurrent_states import Way, float_values, last_examples, states_of_outputs, way_of
-from symgraph.ops.sizes import dimension, ints, minus, vector
+from symgraph.ops.recurrent_states import Way, float_values, kept_names, last_examples, states_of_outputs, way_of
+from symgraph.ops.sizes import dimension, ints, minus, of_rank, vector
 
 Found = dict[str, Operand]
-
-KEPT = {"RNN": ("seen", "y"), "GRU": ("seen", "gates", "hidden", "new", "change"),
-        "LSTM": ("seen", "c", "gates", "new", "squashed")}
-"""What is kept for each direction, as `recurrent_states.py` gives it: `seen` is h before each step, then x and ones."""
 
 
 def recurrent_gradient(*operands: Operand, kind: str, names: tuple[str, ...], wanted: tuple[str, ...],
@@ -32,18 +28,18 @@ def recurrent_gradient(*operands: Operand, kind: str, names: tuple[str, ...], wa
     """The gradients `wanted`, of X, W, R, B, initial_h and initial_c, from the operands called `names`.
 
     Those are the inputs, the gradients dY, dY_h and dY_c of the outputs that have one, and Y, or for each direction
-    what `KEPT` says, with its number behind: `seen0`.
+    the `kept_names`.
     """
     values = float_values(operands, names)
     found = []
     for number, is_reversed in enumerate(reversed):
         way = way_of(values, number, is_reversed=is_reversed)
-        kept: Sequence[Operand] = [values[f"{name}{number}"] for name in KEPT[kind] if f"{name}{number}" in values]
-        if not kept:
+        if "Y" in values:
             y = apply("Gather", values["Y"], np.int64(number), axis=1)
             kept = states_of_outputs(way, y, kind, is_linear=is_linear)
-        back = _Back(way, values, number)
-        found.append(_gru(back, *kept, is_linear=is_linear) if kind == "GRU" else _KINDS[kind](back, *kept))
+        else:
+            kept = [values[name] for name in kept_names(kind, number, is_linear=is_linear)]
+        found.append(_KINDS[kind](_Back(way, values, number), *kept))
     results = []
     for name in wanted:
         parts = [each[name] for each in found]
@@ -94,12 +90,11 @@ class _Back:
     def weights(self, rows: Operand, seen: Operand) -> Found:
         """The gradients of W, R and B of rows and what was seen, `[size, T * N]`."""
         way = self.way
-        parts = _cut(apply("Gemm", rows, seen, transB=1), 1, dimension(way.r, 1), dimension(way.w, 1), *(
-            [] if way.b is None else [1]))
-        found = {"R": parts[0], "W": parts[1]}
-        if way.b is not None:
-            db = apply("Squeeze", parts[2], ints(1))
-            found["B"] = apply("Concat", db, db, axis=0)
+        dr, dw, *db = _cut(apply("Gemm", seen, rows, transB=1), 0, dimension(way.r, 1), dimension(way.w, 1), *way.ones)
+        found = {"R": transposed(dr), "W": transposed(dw)}
+        if db:
+            bias = apply("Squeeze", db[0], ints(0))
+            found["B"] = apply("Concat", bias, bias, axis=0)
         return found
 
     def x(self, rows: Operand) -> Operand:
@@ -126,78 +121,71 @@ def _rows(x: Operand) -> Operand:
     return apply("Reshape", apply("Transpose", x, perm=[1, 0, 2]), vector([dimension(x, 1), -1]))
 
 
-def _cut(x: Operand, axis: int, *sizes: Any) -> Sequence[Operand]:
-    return apply_many("Split", x, vector(sizes), outputs=len(sizes), axis=axis)
+def _cut(x: Operand, axis: int, *sizes: Any) -> list[Operand]:
+    """A matrix cut into parts of these sizes."""
+    return [of_rank(part, 2) for part in apply_many("Split", x, vector(sizes), outputs=len(sizes), axis=axis)]
 
 
-def _rnn(back: _Back, seen: Operand, y: Operand) -> Found:
+def _rnn(back: _Back, seen: Operand, slope: Operand) -> Found:
     rt = transposed(back.way.r)
 
-    def step(dh: Operand, y: Operand) -> tuple[list[Operand], Operand]:
-        dgates = apply("Mul", dh, _one_minus(apply("Mul", y, y)))
+    def step(dh: Operand, slope: Operand) -> tuple[list[Operand], Operand]:
+        dgates = apply("Mul", dh, slope)
         return [apply("MatMul", rt, dgates)], dgates
 
-    (dh,), dgates = back.over(step, [y])
+    (dh,), dgates = back.over(step, [slope])
     return {**back.gradients(dgates, seen), "initial_h": transposed(dh)}
 
 
-def _lstm(back: _Back, seen: Operand, c: Operand, gates: Operand, new: Operand, squashed: Operand) -> Found:
+def _lstm(back: _Back, seen: Operand, to_i: Operand, to_o: Operand, to_f: Operand, to_new: Operand, to_c: Operand,
+          f: Operand) -> Found:
     rt = transposed(back.way.r)
 
-    def step(dh: Operand, dc: Operand, c: Operand, gates: Operand, new: Operand, squashed: Operand) -> Any:
-        i, o, f = split(gates, 0, (1, 1, 1))
-        dc = apply("Add", dc, apply("Mul", dh, apply("Mul", o, _one_minus(apply("Mul", squashed, squashed)))))
-        slopes = apply("Mul", apply("Concat", new, squashed, c, axis=0), _slope(gates))
-        slopes = apply("Concat", slopes, apply("Mul", i, _one_minus(apply("Mul", new, new))), axis=0)
-        dgates = apply("Mul", apply("Concat", dc, dh, dc, dc, axis=0), slopes)
+    def step(dh: Operand, dc: Operand, *factors: Operand) -> tuple[list[Operand], Operand]:
+        to_i, to_o, to_f, to_new, to_c, f = factors
+        dc = apply("Add", dc, apply("Mul", dh, to_c))
+        dgates = apply("Concat", apply("Mul", dc, to_i), apply("Mul", dh, to_o), apply("Mul", dc, to_f),
+                       apply("Mul", dc, to_new), axis=0)
         return [apply("MatMul", rt, dgates), apply("Mul", dc, f)], dgates
 
-    (dh, dc), dgates = back.over(step, [c, gates, new, squashed], count=2)
+    (dh, dc), dgates = back.over(step, [to_i, to_o, to_f, to_new, to_c, f], count=2)
     return {**back.gradients(dgates, seen), "initial_h": transposed(dh), "initial_c": transposed(dc)}
 
 
-def _gru(back: _Back, seen: Operand, gates: Operand, hidden: Operand, new: Operand, change: Operand, *,
-         is_linear: bool) -> Found:
+def _gru(back: _Back, seen: Operand, z: Operand, to_z: Operand, to_reset: Operand, reset: Operand, to_new: Operand,
+         part: Operand | None = None) -> Found:
     way, rt = back.way, transposed(back.way.r)
-    to_gates, to_hidden = split(rt, 1, (2, 1))
+    to_gates, to_part = split(rt, 1, (2, 1))
 
-    def step(dh: Operand, gates: Operand, hidden: Operand, new: Operand, change: Operand) -> Any:
-        z, reset = split(gates, 0, (1, 1))
-        direct = apply("Mul", dh, z)
-        dnew = apply("Mul", apply("Mul", dh, _one_minus(z)), _one_minus(apply("Mul", new, new)))
-        dhidden = apply("Mul", dnew, reset) if is_linear else apply("MatMul", to_hidden, dnew)
-        dgates = apply("Concat", apply("Mul", direct, change), apply("Mul", dhidden, hidden), axis=0)
-        dgates = apply("Mul", dgates, _one_minus(gates))
-        if is_linear:
-            dh = apply("Gemm", rt, apply("Concat", dgates, dhidden, axis=0), direct)
-            return [dh], (dgates, dhidden, dnew)
-        direct = apply("Add", direct, apply("Mul", dhidden, reset))
+    def linear_step(dh: Operand, *factors: Operand) -> Any:
+        z, to_z, to_reset, to_hidden, to_new = factors
+        dz, dreset, dhidden = (apply("Mul", dh, factor) for factor in (to_z, to_reset, to_hidden))
+        dgates = apply("Concat", dz, dreset, dhidden, axis=0)
+        return [apply("Gemm", rt, dgates, apply("Mul", dh, z))], (dgates, apply("Mul", dh, to_new))
+
+    def step(dh: Operand, *factors: Operand) -> Any:
+        z, to_z, to_reset, reset, to_new = factors
+        dnew = apply("Mul", dh, to_new)
+        dpart = apply("MatMul", to_part, dnew)
+        dgates = apply("Concat", apply("Mul", dh, to_z), apply("Mul", dpart, to_reset), axis=0)
+        direct = apply("Add", apply("Mul", dh, z), apply("Mul", dpart, reset))
         return [apply("Gemm", to_gates, dgates, direct)], (dgates, dnew)
 
-    (dh,), kept = back.over(step, [gates, hidden, new, change])
-    gates_rows, *hidden_rows, new_rows = (_rows(x) for x in kept)
-    found, size = back.weights(gates_rows, _rows(seen)), dimension(way.r, 1)
+    (dh,), kept = back.over(linear_step if part is None else step, [z, to_z, to_reset, reset, to_new])
+    rows, new_rows = (_rows(x) for x in kept)
+    size = dimension(way.r, 1)
+    gates_rows, hidden_rows = split(rows, 0, (2, 1)) if part is None else (rows, new_rows)
+    found = back.weights(gates_rows, _rows(seen))
     h, x = _cut(_rows(seen), 0, size, minus(dimension(seen, 1), size))
-    of_x = apply("Gemm", new_rows, x, transB=1)
-    of_h = apply("Gemm", hidden_rows[0], h, transB=1) if is_linear else apply("Gemm", new_rows, _rows(hidden), transB=1)
-    dw = [of_x]
-    if way.b is not None:
-        weight, bias = _cut(of_x, 1, dimension(way.w, 1), 1)
-        dw, first = [weight], apply("Squeeze", bias, ints(1))
-        second = apply("ReduceSum", hidden_rows[0], ints(1), keepdims=0) if is_linear else first
-        both, _ = split(found["B"], 0, (1, 1))
-        found["B"] = apply("Concat", both, first, both, second, axis=0)
-    return {"X": back.x(apply("Concat", gates_rows, new_rows, axis=0)), "initial_h": transposed(dh),
-            "W": apply("Concat", found["W"], *dw, axis=0), "R": apply("Concat", found["R"], of_h, axis=0),
-            **({} if way.b is None else {"B": found["B"]})}
+    of_h = apply("Gemm", hidden_rows, h if part is None else _rows(part), transB=1)
+    of_x, *of_ones = _cut(apply("Gemm", new_rows, x, transB=1), 1, dimension(way.w, 1), *way.ones)
+    results = {"X": back.x(apply("Concat", gates_rows, new_rows, axis=0)), "initial_h": transposed(dh),
+               "W": apply("Concat", found["W"], of_x, axis=0), "R": apply("Concat", found["R"], of_h, axis=0)}
+    if of_ones:
+        both, first = split(found["B"], 0, (1, 1))[0], apply("Squeeze", of_ones[0], ints(1))
+        second = apply("ReduceSum", hidden_rows, ints(1), keepdims=0) if part is None else first
+        results["B"] = apply("Concat", both, first, both, second, axis=0)
+    return results
 
 
-def _slope(sigmoid: Operand) -> Operand:
-    return apply("Mul", sigmoid, _one_minus(sigmoid))
-
-
-def _one_minus(x: Operand) -> Operand:
-    return apply("Sub", 1.0, x)
-
-
-_KINDS: Mapping[str, Callable[..., Found]] = {"RNN": _rnn, "LSTM": _lstm}
+_KINDS: Mapping[str, Callable[..., Found]] = {"RNN": _rnn, "GRU": _gru, "LSTM": _lstm}

@@ -24,7 +24,12 @@ from symgraph.ops.sizes import dimension, ints, vector
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c")
 """The inputs of the operators that are known here."""
 
+_KEPT = {"RNN": ("seen", "slope"), "GRU": ("seen", "z", "to_z", "to_reset", "reset", "to_new", "part"),
+         "LSTM": ("seen", "to_i", "to_o", "to_f", "to_new", "to_c", "f")}
+
 Step = Callable[..., tuple[list[Operand], list[Operand]]]
+Run = tuple[list[Operand], Step]
+"""The rows that are gone over, and what `step(*row, *states)` gives: the next states, and what is kept."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class Way:
     def goes_back(self) -> bool:
         """Whether steps are gone over from the last to the first."""
         return self.is_reversed and self.lengths is None
+
+    @property
+    def ones(self) -> tuple[int, ...]:
+        """The number of rows of ones below those of x, where there is one."""
+        return () if self.b is None else (1,)
 
     @cached_property
     def biases(self) -> tuple[Operand, ...]:
@@ -106,6 +116,13 @@ def float_values(operands: Sequence[Operand], names: Sequence[str]) -> dict[str,
             for x, name in zip(operands, names, strict=True)}
 
 
+def kept_names(kind: str, number: int, *, is_linear: bool) -> tuple[str, ...]:
+    """What is kept for the direction of this number: `seen0` is h before each step with x and ones below, the others
+    are what gradients are multiplied with. A GRU that resets h after the product needs no `part`.
+    """
+    return tuple(f"{name}{number}" for name in (_KEPT[kind][:-1] if is_linear else _KEPT[kind]))
+
+
 def recurrent_steps(*operands: Operand, kind: str, names: tuple[str, ...], reversed: tuple[bool, ...],
                     is_linear: bool) -> list[Operand]:
     """Y, Y_h and for an LSTM Y_c, all step by step, and then, for each direction, what the gradients need."""
@@ -128,14 +145,15 @@ def states_of_outputs(way: Way, y: Operand, kind: str, *, is_linear: bool) -> li
     return _OF_OUTPUTS[kind](way, previous, apply("Concat", previous, way.x, axis=1), y, is_linear)
 
 
-def _gone_over(way: Way, step: Step, start: list[Operand]) -> tuple[list[Operand], list[Operand]]:
+def _gone_over(way: Way, run: Run, start: list[Operand]) -> tuple[list[Operand], list[Operand]]:
     """Of one direction the results, with the examples where the operators have them, and what is kept."""
+    rows, step = run
 
-    def both(state: list[Operand], x: Operand) -> Any:
-        new, kept = step(x, *state)
+    def both(state: list[Operand], row: list[Operand]) -> Any:
+        new, kept = step(*row, *state)
         return new, (new, kept)
 
-    states, (all_states, kept) = scan(both, start, way.x, reverse=way.goes_back)
+    states, (all_states, kept) = scan(both, start, rows, reverse=way.goes_back)
     sequences = [last_examples(states) for states in all_states]
     if way.lengths is None:
         return [sequences[0], *map(transposed, states)], kept
@@ -153,54 +171,67 @@ def _at_ends(way: Way, states: Operand) -> Operand:
     return only_where(has_steps, apply("Gather", rows, places, axis=0))
 
 
-def _rnn_step(way: Way, _: bool) -> Step:
+def _rnn_step(way: Way, _: bool) -> Run:
     weights = way.joined(way.r, way.w)
 
     def step(x: Operand, h: Operand) -> tuple[list[Operand], list[Operand]]:
         seen = apply("Concat", h, x, axis=0)
         new = apply("Tanh", apply("MatMul", weights, seen))
-        return [new], [seen, new]
+        return [new], [seen, apply("Sub", 1.0, apply("Mul", new, new))]
 
-    return step
+    return [way.x], step
 
 
 def _rnn_of_outputs(way: Way, previous: Operand, seen: Operand, y: Operand, _: bool) -> list[Operand]:
-    del previous
-    return [seen, y]
+    del way, previous
+    return [seen, apply("Sub", 1.0, apply("Mul", y, y))]
 
 
-def _lstm_step(way: Way, _: bool) -> Step:
+def _lstm_step(way: Way, _: bool) -> Run:
     weights = way.joined(way.r, way.w)
 
     def step(x: Operand, h: Operand, c: Operand) -> tuple[list[Operand], list[Operand]]:
         seen = apply("Concat", h, x, axis=0)
-        gates, new = _lstm_gates(apply("MatMul", weights, seen), 0)
-        i, o, f = split(gates, 0, (1, 1, 1))
-        after = apply("Add", apply("Mul", f, c), apply("Mul", i, new))
-        squashed = apply("Tanh", after)
-        return [apply("Mul", o, squashed), after], [seen, c, gates, new, squashed]
+        i, o, f, new = _lstm_gates(apply("MatMul", weights, seen), 0)
+        kept, added = apply("Mul", f, c), apply("Mul", i, new)
+        after = apply("Add", kept, added)
+        h, factors = _lstm_factors(i, o, f, new, kept, added, apply("Tanh", after))
+        return [h, after], [seen, *factors]
 
-    return step
+    return [way.x], step
 
 
 def _lstm_of_outputs(way: Way, previous: Operand, seen: Operand, y: Operand, _: bool) -> list[Operand]:
     del previous, y
-    gates, new = _lstm_gates(apply("MatMul", way.joined(way.r, way.w), seen), 1)
-    i, _, f = split(gates, 1, (1, 1, 1))
+    i, o, f, new = _lstm_gates(apply("MatMul", way.joined(way.r, way.w), seen), 1)
+    added = apply("Mul", i, new)
 
-    def step(c: Operand, row: Sequence[Operand]) -> tuple[Operand, Operand]:
+    def step(c: Operand, row: Sequence[Operand]) -> tuple[Operand, list[Operand]]:
         forget, added = row
-        after = apply("Add", apply("Mul", forget, c), added)
-        return after, after
+        kept = apply("Mul", forget, c)
+        after = apply("Add", kept, added)
+        return after, [after, kept]
 
-    states = scan(step, way.c, [f, apply("Mul", i, new)], reverse=way.goes_back)[1]
-    return [seen, way.before(states, way.c), gates, new, apply("Tanh", states)]
+    after, kept = scan(step, way.c, [f, added], reverse=way.goes_back)[1]
+    return [seen, *_lstm_factors(i, o, f, new, kept, added, apply("Tanh", after))[1]]
 
 
-def _lstm_gates(z: Operand, axis: int) -> tuple[Operand, Operand]:
+def _lstm_gates(z: Operand, axis: int) -> tuple[Operand, ...]:
     """The gates i, o and f, and the candidate."""
-    sigmoids, new = split(z, axis, (3, 1))
-    return apply("Sigmoid", sigmoids), apply("Tanh", new)
+    *gates, new = split(z, axis, (1, 1, 1, 1))
+    return (*(apply("Sigmoid", gate) for gate in gates), apply("Tanh", new))
+
+
+def _lstm_factors(i: Operand, o: Operand, f: Operand, new: Operand, kept: Operand, added: Operand, squashed: Operand,
+                  ) -> tuple[Operand, list[Operand]]:
+    """h, and what gradients are multiplied with on their way to i, o, f, the candidate, c, and c before.
+
+    `kept` and `added` are the two parts of c.
+    """
+    h = apply("Mul", o, squashed)
+    to_gates = [apply("Mul", part, apply("Sub", 1.0, gate)) for part, gate in ((added, i), (h, o), (kept, f))]
+    to_new, to_c = apply("Sub", i, apply("Mul", added, new)), apply("Sub", o, apply("Mul", h, squashed))
+    return h, [*to_gates, to_new, to_c, f]
 
 
 @dataclass(frozen=True)
@@ -212,16 +243,14 @@ class _GRU:
     hidden_bias: Operand | None
     x: Operand
 
-    def candidate(self, h: Operand, x: Operand, reset: Operand, *, is_linear: bool) -> tuple[Operand, Operand]:
-        """The candidate of h (or `reset ⊙ h`) and x, and the part that h has in it (or `reset ⊙ h`)."""
-        own = apply("MatMul", self.x, x)
+    def candidate(self, h: Operand, own: Operand, reset: Operand, *, is_linear: bool) -> tuple[Operand, Operand]:
+        """The candidate of h and the part `own` that x has in it, and what the reset gate has let through."""
         if not is_linear:
-            seen = apply("Mul", reset, h)
-            return apply("Tanh", apply("Add", own, apply("MatMul", self.hidden, seen))), seen
+            part = apply("Mul", reset, h)
+            return apply("Tanh", apply("Add", own, apply("MatMul", self.hidden, part))), part
         hidden = apply("MatMul", self.hidden, h)
-        if self.hidden_bias is not None:
-            hidden = apply("Add", hidden, self.hidden_bias)
-        return apply("Tanh", apply("Add", own, apply("Mul", reset, hidden))), hidden
+        part = apply("Mul", reset, hidden if self.hidden_bias is None else apply("Add", hidden, self.hidden_bias))
+        return apply("Tanh", apply("Add", own, part)), part
 
 
 def _gru(way: Way, *, is_linear: bool) -> _GRU:
@@ -234,29 +263,42 @@ def _gru(way: Way, *, is_linear: bool) -> _GRU:
                 apply("Concat", wn, bias, axis=1))
 
 
-def _gru_step(way: Way, is_linear: bool) -> Step:
+def _gru_step(way: Way, is_linear: bool) -> Run:
     weights = _gru(way, is_linear=is_linear)
 
-    def step(x: Operand, h: Operand) -> tuple[list[Operand], list[Operand]]:
+    def step(x: Operand, own: Operand, h: Operand) -> tuple[list[Operand], list[Operand]]:
         seen = apply("Concat", h, x, axis=0)
-        gates = apply("Sigmoid", apply("MatMul", weights.gates, seen))
-        z, reset = split(gates, 0, (1, 1))
-        new, hidden = weights.candidate(h, x, reset, is_linear=is_linear)
-        change = apply("Sub", h, new)
-        return [apply("Add", new, apply("Mul", z, change))], [seen, gates, hidden, new, change]
+        z, reset = split(apply("Sigmoid", apply("MatMul", weights.gates, seen)), 0, (1, 1))
+        new, part = weights.candidate(h, own, reset, is_linear=is_linear)
+        after, factors = _gru_factors(h, z, reset, new, part, is_linear=is_linear)
+        return [after], [seen, *factors]
 
-    return step
+    return [way.x, apply("MatMul", weights.x, way.x)], step
 
 
 def _gru_of_outputs(way: Way, previous: Operand, seen: Operand, y: Operand, is_linear: bool) -> list[Operand]:
     del y
     weights = _gru(way, is_linear=is_linear)
-    gates = apply("Sigmoid", apply("MatMul", weights.gates, seen))
-    new, hidden = weights.candidate(previous, way.x, split(gates, 1, (1, 1))[1], is_linear=is_linear)
-    return [seen, gates, hidden, new, apply("Sub", previous, new)]
+    z, reset = split(apply("Sigmoid", apply("MatMul", weights.gates, seen)), 1, (1, 1))
+    new, part = weights.candidate(previous, apply("MatMul", weights.x, way.x), reset, is_linear=is_linear)
+    return [seen, *_gru_factors(previous, z, reset, new, part, is_linear=is_linear)[1]]
 
 
-_STEPS: Mapping[str, Callable[[Way, bool], Step]] = {"RNN": _rnn_step, "GRU": _gru_step, "LSTM": _lstm_step}
+def _gru_factors(h: Operand, z: Operand, reset: Operand, new: Operand, part: Operand, *, is_linear: bool,
+                 ) -> tuple[Operand, list[Operand]]:
+    """h after the step, and what gradients are multiplied with on their way to h before, z, r and the candidate.
+
+    With `is_linear` that of r and of the state's part of the candidate is that of h, too; else that of the product.
+    """
+    moved, rest = apply("Mul", z, apply("Sub", h, new)), apply("Sub", 1.0, z)
+    to_z, to_new = apply("Mul", moved, rest), apply("Mul", rest, apply("Sub", 1.0, apply("Mul", new, new)))
+    to_reset = apply("Mul", part, apply("Sub", 1.0, reset))
+    factors = [z, to_z, apply("Mul", to_reset, to_new), apply("Mul", reset, to_new), to_new] if is_linear else (
+        [z, to_z, to_reset, reset, to_new, part])
+    return apply("Add", new, moved), factors
+
+
+_STEPS: Mapping[str, Callable[[Way, bool], Run]] = {"RNN": _rnn_step, "GRU": _gru_step, "LSTM": _lstm_step}
 _OF_OUTPUTS: Mapping[str, Callable[[Way, Operand, Operand, Operand, bool], list[Operand]]] = {
     "RNN": _rnn_of_outputs, "GRU": _gru_of_outputs, "LSTM": _lstm_of_outputs}
 _STATES: Mapping[str, int] = {"RNN": 1, "GRU": 1, "LSTM": 2}
