@@ -9,13 +9,13 @@ import platform
 import re
 from pathlib import Path
 
-from benchmarks import eager, files, fuzz, gradients, passes, predict, recurrent_gradients
+from benchmarks import eager, files, fuzz, gradients, loop, passes, predict, recurrent_gradients, resume
 from benchmarks.training import report as training
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 REPORTS = {"eager": eager, "files": files, "passes": passes, "fuzz": fuzz, "predict": predict, "gradients": gradients,
-           "recurrent_gradients": recurrent_gradients, "training": training}
+           "recurrent_gradients": recurrent_gradients, "training": training, "loop": loop, "resume": resume}
 """Those of gradients compare with torch, which must be there; so does that of training, with JAX too, in any Python."""
 
 

@@ -65,6 +65,11 @@ class CompiledMetrics(Metric):
         return self._outputs is not None
 
     @property
+    def given(self) -> list[str]:
+        """What was given, by name: first those without weights."""
+        return [log_name(x, x) for _, given in self._given for x in leaves_of(given) if x is not None]
+
+    @property
     def metrics(self) -> list[Metric]:
         """The metrics, once built: first those without weights."""
         return [x.metric for x in self._of_outputs]

@@ -238,14 +238,15 @@ class _Hooks:
     """The hooks of batches of one loop, called only where somebody listens, and once for each group of steps."""
 
     def __init__(self, callbacks: CallbackList, kind: str, group: int) -> None:
-        self.has_any = bool(getattr(callbacks, f"has_{kind}_batch_hooks"))
-        self._begin = getattr(callbacks, f"on_{kind}_batch_begin")
-        self._end = getattr(callbacks, f"on_{kind}_batch_end")
+        begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
+        self._begin = getattr(callbacks, begin) if callbacks.uses(begin) else None
+        self._end = getattr(callbacks, end) if callbacks.uses(end) else None
+        self.has_any = self._begin is not None or self._end is not None
         self._group, self._waiting = group, 0
 
     def begin(self, step: int) -> None:
         """A step begins."""
-        if not self._waiting:
+        if self._begin is not None and not self._waiting:
             self._begin(step)
 
     def end(self, step: int, results: Results) -> None:
@@ -258,7 +259,8 @@ class _Hooks:
         """A group is over, if there is one, for this was its last step."""
         if self._waiting:
             self._waiting = 0
-            self._end(step, Logs(results))
+            if self._end is not None:
+                self._end(step, Logs(results))
 
 
 def _array_steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks: _Hooks,

@@ -20,11 +20,11 @@ from symgraph.runtime.devices import provider_name, resolve_providers
 from symgraph.runtime.ort import onnxruntime
 from symgraph.training.optimizers.base import Optimizer
 from symgraph.training.step_variables import held_by
-from symgraph.training.weights_files import assign_all, numbered
+from symgraph.training.weights_files import matched, numbered
 
 _KIND = "training"
 _FIELDS = {"kind": str, "epoch": int, "step": int, "stop_training": bool, "optimizer": str, "feed": dict,
-           "callbacks": dict, "plans": dict, "logs": dict, "seed": int, "machine": str}
+           "metrics": list, "callbacks": dict, "plans": dict, "logs": dict, "seed": int, "machine": str}
 
 
 def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -33,7 +33,8 @@ def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     arrays = {name: v.numpy() for name, v in variables_of(model).items()}
     data = {
         "kind": _KIND, "epoch": progress.epoch, "step": progress.step, "stop_training": bool(model.stop_training),
-        "optimizer": _optimizer(model), "feed": progress.feed.state(), "callbacks": progress.callbacks.get_state(),
+        "optimizer": _optimizer(model), "metrics": _metrics(model), "feed": progress.feed.state(),
+        "callbacks": progress.callbacks.get_state(),
         "plans": {kind: function.get_plan() for kind, function in model._step_functions.items()},
         "logs": progress.logs(), "seed": global_generator().seed, "machine": _machine()}
     return arrays, data
@@ -49,9 +50,11 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
         raise CheckpointError(f"{path}: a checkpoint of something else than a training")
     if wrong := [k for k, kind in _FIELDS.items() if not isinstance(data.get(k), kind)]:
         raise CheckpointError(f"{path}: its data are not complete ({', '.join(wrong)}); nothing was changed")
-    if data["optimizer"] != _optimizer(model):
-        raise CheckpointError(f"{path}: the interrupted run had the optimizer {data['optimizer']}, this one has "
-                              f"{_optimizer(model)}; nothing was changed")
+    for what, now in (("optimizer", _optimizer(model)), ("metrics", _metrics(model))):
+        if data[what] != now:
+            was, known = (", ".join(x) if isinstance(x, list) else x for x in (data[what], now))
+            raise CheckpointError(f"{path}: does not fit: the interrupted run had the {what} {was}, this one has "
+                                  f"{known}; nothing was changed")
     progress = model._progress
     before = progress.feed.state()
     try:
@@ -62,14 +65,16 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
     try:
         for kind, plan in data["plans"].items():
             model._step_function(kind).set_plan(plan)
-        _trace(model, data["epoch"])
+        _try_step(model, data["epoch"])
+        pairs = matched(str(path), *_without_those_of_tests(variables_of(model), arrays))
         progress.callbacks.set_state(data["callbacks"])
-        assign_all(str(path), variables_of(model), arrays)
     except BaseException:
         progress.feed.restore(before)
         for kind, plan in plans.items():
             model._step_function(kind).set_plan(plan)
         raise
+    for v, array in pairs:
+        v.assign(array)
     global_generator().seed = data["seed"]
     progress.epoch, progress.step = data["epoch"], data["step"]
     progress.is_resumed = progress.step > 0
@@ -86,7 +91,8 @@ def variables_of(model: Any) -> dict[str, Variable]:
     held = [leaf for _, leaf in held_by(model)]
     optimizers = dict.fromkeys(x for x in (model.optimizer, *held) if isinstance(x, Optimizer))
     found |= numbered(dict.fromkeys(v for optimizer in optimizers for v in optimizer.variables), "optimizer ")
-    found |= numbered(dict.fromkeys(v for metric in model.all_metrics for v in metric.variables), "metric ")
+    for number, metric in enumerate(model.all_metrics):
+        found |= numbered(dict.fromkeys(metric.variables), f"metric {number}.")
     generators = [global_generator(), *(x for x in held if isinstance(x, SeedGenerator))]
     found |= numbered(dict.fromkeys(x.state for x in generators), "random ")
     function = model._step_functions.get("train")
@@ -96,14 +102,40 @@ def variables_of(model: Any) -> dict[str, Variable]:
     return found | numbered((v for v in others if v not in known), "other ")
 
 
-def _trace(model: Any, epoch: int) -> None:
-    """Compile the step, which tells of variables that nothing else does, such as those of objects it refers to."""
-    if model.run_eagerly:
-        return
+def _try_step(model: Any, epoch: int) -> None:
+    """Compile the step, or run and undo it, for what it makes only then: metrics, optimizers, random generators."""
     feed = model._progress.feed
     batch = next(feed.batches(epoch), None)
-    if batch is not None:
+    if batch is None:
+        return
+    if not model.run_eagerly:
         model._step_function("train").prepare(feed.structure.pack(batch), times=0)
+        return
+    before = {v: v.numpy() for v in variables_of(model).values()}
+    try:
+        model._run_step("train", feed.structure.pack(batch))
+    finally:
+        for v, array in before.items():
+            v.assign(array)
+
+
+def _without_those_of_tests(variables: Mapping[str, Variable], arrays: Mapping[str, Array],
+                            ) -> tuple[Mapping[str, Variable], Mapping[str, Array]]:
+    """Both without the metrics that only one of them has: those that a step of training does not know, made by the
+    first evaluation, which starts them anew.
+    """
+    def is_known(name: str, others: set[str]) -> bool:
+        return not name.startswith("metric ") or name.partition(":")[0] in others
+
+    ours, theirs = ({name.partition(":")[0] for name in names} for names in (variables, arrays))
+    return ({name: v for name, v in variables.items() if is_known(name, theirs)},
+            {name: array for name, array in arrays.items() if is_known(name, ours)})
+
+
+def _metrics(model: Any) -> list[str]:
+    """What the metrics are called, and what those of `compile` were given as."""
+    given = [] if model._compiled_metrics is None else model._compiled_metrics.given
+    return [m.name for m in model.all_metrics] + given
 
 
 def _optimizer(model: Any) -> str:

@@ -50,6 +50,15 @@ def assign_all(who: str, variables: Mapping[str, Variable], arrays: Mapping[str,
 
     Errors: `CheckpointError` listing what does not fit; then nothing is set.
     """
+    for v, array in matched(who, variables, arrays):
+        v.assign(array)
+
+
+def matched(who: str, variables: Mapping[str, Variable], arrays: Mapping[str, Array]) -> list[tuple[Variable, Array]]:
+    """Variables and the arrays for them, by the name before the colon.
+
+    Errors: `CheckpointError` listing what does not fit.
+    """
     found = {name.partition(":")[0]: (name, array) for name, array in arrays.items()}
     wanted = {name.partition(":")[0]: (name, v) for name, v in variables.items()}
     problems = [f"{found[key][0]} is {_type(found[key][1])}, expected {_type(v)}" for key, (_, v) in wanted.items()
@@ -58,8 +67,7 @@ def assign_all(who: str, variables: Mapping[str, Variable], arrays: Mapping[str,
     problems += [f"{name} is in the file only" for key, (name, _) in found.items() if key not in wanted]
     if problems:
         raise CheckpointError(f"{who}: does not fit ({_first(problems)}); nothing was changed")
-    for key, (_, v) in wanted.items():
-        v.assign(found[key][1])
+    return [(v, found[key][1]) for key, (_, v) in wanted.items()]
 
 
 def _type(x: Variable | Array) -> str:

@@ -101,8 +101,8 @@ class ProgbarLogger(Callback):
 
     def _update(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         self.seen = batch + 1
-        if self.progbar is not None:
-            values = logs.items() if logs and self.progbar.verbose == 1 and self.progbar.is_due else ()
+        if self.progbar is not None and self.progbar.is_due:
+            values = logs.items() if logs and self.progbar.verbose == 1 else ()
             self.progbar.update(self.seen, values, finalize=False)
 
     def _end(self, logs: Mapping[str, Any] | None) -> None:

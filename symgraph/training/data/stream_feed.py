@@ -1,4 +1,4 @@
-"""Feeds over sources of batches, read ahead by a thread."""
+"""Feeds over sources of batches, read ahead by a thread where that pays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from symgraph.core.errors import DtypeError, ShapeError, TrainingError
 from symgraph.core.structure import map_structure
 from symgraph.training.data.feed import Batch, Feed, State, Structure
 from symgraph.training.data.passes import place_of_epoch, warn_of_short_epoch
-from symgraph.training.data.prefetching import Prefetcher
+from symgraph.training.data.prefetching import ReadAhead
 from symgraph.training.data.sources import Source
 from symgraph.training.data.unpacking import as_batch
 
@@ -155,7 +155,7 @@ class _Stream:
         self.number, self.position = number, position
         elements = _read(source, number, position, class_weight)
         size = source.queue_size
-        self._elements: Iterator[Element] = Prefetcher(elements, size) if size else elements
+        self._elements: Iterator[Element] = ReadAhead(elements, size) if size else elements
         self._waiting: list[Element] = []
 
     def peek(self) -> Element | None:

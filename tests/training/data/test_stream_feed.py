@@ -1,9 +1,11 @@
 """Feeds over iterators, iterables, functions and sequences."""
 
 import gc
+import itertools
 import json
 import signal
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -244,7 +246,9 @@ def prefetchers():
 
 
 def endless():
+    """So slow that it pays to read ahead."""
     while True:
+        time.sleep(0.002)
         yield batch(0)
 
 
@@ -252,7 +256,7 @@ def endless():
 def test_the_thread_that_reads_ahead_ends(end):
     feed = make_feed(endless)
     batches = feed.batches(0)
-    next(batches)
+    next(batches), next(batches)
     (thread,) = prefetchers()
 
     if end == "close the batches":
@@ -267,6 +271,26 @@ def test_the_thread_that_reads_ahead_ends(end):
     thread.join(timeout=10)
 
     assert not thread.is_alive()
+
+
+def test_what_comes_at_once_is_read_without_a_thread():
+    with make_feed(lambda: (batch(i) for i in range(50))) as feed:
+        batches = feed.batches(0)
+        for _ in range(20):
+            next(batches)
+        assert not prefetchers()
+
+
+def test_what_turns_slow_is_read_ahead_from_then_on():
+    def slower():
+        yield from (batch(i) for i in range(5))
+        for i in range(5, 10):
+            time.sleep(0.002)
+            yield batch(i)
+
+    with make_feed(slower) as feed:
+        assert [int(b.x[0][0, 0]) for b in feed.batches(0)] == list(range(10))
+        assert [int(b.x[0][0, 0]) for b in feed.batches(1)] == list(range(10))
 
 
 def test_a_sequence_is_told_of_epochs():
@@ -344,12 +368,12 @@ def test_waiting_for_a_batch_can_be_interrupted():
     released = threading.Event()
 
     def stuck():
-        yield batch(0)
+        yield from itertools.islice(endless(), 2)
         released.wait()
 
     with make_feed(stuck) as feed:
         batches = feed.batches(0)
-        next(batches)
+        next(batches), next(batches)
         (thread,) = prefetchers()
         timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
         timer.start()
