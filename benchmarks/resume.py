@@ -31,7 +31,8 @@ def report() -> str:
     lines = ["## Resuming after kill -9 (`python -m benchmarks resume`)", "",
              "Dropout, batch normalization, Adam, shuffled data with a smaller last batch; EarlyStopping, "
              "ReduceLROnPlateau, ModelCheckpoint, BackupAndRestore. Compared: weights, optimizer, history, best "
-             "weights.", "", "| data | saved every | runs | kills | equal, bit for bit | time |", "|---|---|---:|---:|---:|---:|"]
+             "weights.",
+             "", "| data | saved every | runs | kills | equal, bit for bit | time |", "|---|---|---:|---:|---:|---:|"]
     for kind, save_freq in KINDS:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
