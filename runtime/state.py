@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,11 +29,11 @@ class DeviceBuffer:
 
     __slots__ = ("array", "dtype", "shape", "value")
 
-    def __init__(self, dtype: str, shape: tuple[int, ...], device: Device) -> None:
+    def __init__(self, dtype: str, shape: tuple[int, ...], device: Device, memory: Array | None = None) -> None:
         self.dtype, self.shape = dtype, shape
         self.array: Array | None = None
         if device.kind == "CPU":
-            self.array = _aligned(shape, numpy_dtype(dtype))
+            self.array = _aligned(shape, numpy_dtype(dtype)) if memory is None else memory
             self.value = as_ort_value(self.array)
         else:
             self.value = onnxruntime().OrtValue.ortvalue_from_shape_and_type(
@@ -53,10 +53,25 @@ class DeviceBuffer:
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start:start + size].view(dtype).reshape(shape)
+    return _together([(shape, dtype)])[0]
+
+
+def _together(kinds: Sequence[tuple[tuple[int, ...], np.dtype[Any]]]) -> list[Array]:
+    """Arrays of these shapes and dtypes in one piece of memory, for which NumPy asks for huge pages where it is large."""
+    sizes = [int(np.prod(shape, dtype=np.int64)) * dtype.itemsize for shape, dtype in kinds]
+    places = [0, *itertools.accumulate(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]
+    raw = np.empty(places[-1] + ALIGNMENT, np.uint8)
+    raw = raw[-raw.ctypes.data % ALIGNMENT:]
+    return [raw[place:place + size].view(dtype).reshape(shape)
+            for place, size, (shape, dtype) in zip(places, sizes, kinds, strict=False)]
+
+
+def _set_of_buffers(kinds: Sequence[tuple[str, tuple[int, ...]]], device: Device) -> tuple[DeviceBuffer, ...]:
+    """A buffer for each dtype and shape."""
+    memory: Sequence[Array | None] = [None] * len(kinds)
+    if device.kind == "CPU":
+        memory = _together([(shape, numpy_dtype(dtype)) for dtype, shape in kinds])
+    return tuple(DeviceBuffer(dtype, shape, device, own) for (dtype, shape), own in zip(kinds, memory, strict=True))
 
 
 class State:
@@ -80,9 +95,8 @@ class State:
             if v.dtype in PACKED or v.dtype == "string":
                 raise UnsupportedOpError(f"variable {v.name!r} of dtype {v.dtype} cannot be assigned in a compiled "
                                          "step")
-        shapes = [v.numpy().shape for v in self.variables]
-        self.sets = tuple(tuple(DeviceBuffer(v.dtype, shape, device) for v, shape in zip(
-            self.variables, shapes, strict=True)) for _ in range(2))
+        kinds = [(v.dtype, v.numpy().shape) for v in self.variables]
+        self.sets = tuple(_set_of_buffers(kinds, device) for _ in range(2))
         self._index = {v: i for i, v in enumerate(self.variables)}
         self.away = dict.fromkeys(self.variables)
         self._fetched: dict[Variable, tuple[int, Array]] = {}
