@@ -1,7 +1,7 @@
 """The gradients of RNN, GRU and LSTM with their usual activations, in closed form.
 
 What is done step by step, from the last to the first, is only what has to be; gradients of weights are one product
-over all steps. Inside, the examples of a batch come last, as in `recurrent_states.py`.
+over all steps.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from symgraph.ops.applying import apply, apply_many
 from symgraph.ops.casting import cast
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.loops import scan
-from symgraph.ops.recurrent import only_where, part_of, split, transposed
-from symgraph.ops.recurrent_states import Way, float_values, kept_names, last_examples, states_of_outputs, way_of
-from symgraph.ops.sizes import dimension, ints, minus, of_rank, vector
+from symgraph.ops.recurrent import part_of, split, transposed
+from symgraph.ops.recurrent_states import kept_names, states_of_outputs
+from symgraph.ops.recurrent_way import Way, float_values, ways_of, with_ends
+from symgraph.ops.sizes import Size, dimension, ints, minus, of_rank, vector
 
 Found = dict[str, Operand]
 
@@ -32,8 +33,7 @@ def recurrent_gradient(*operands: Operand, kind: str, names: tuple[str, ...], wa
     """
     values = float_values(operands, names)
     found = []
-    for number, is_reversed in enumerate(reversed):
-        way = way_of(values, number, is_reversed=is_reversed)
+    for number, way in enumerate(ways_of(values, reversed)):
         if "Y" in values:
             y = apply("Gather", values["Y"], np.int64(number), axis=1)
             kept = states_of_outputs(way, y, kind, is_linear=is_linear)
@@ -58,39 +58,39 @@ class _Back:
     def __init__(self, way: Way, values: Mapping[str, Operand], number: int) -> None:
         self.way = way
         given = values.get("dY")
-        dy = None if given is None else apply("Gather", given, np.int64(number), axis=1)
+        dy = None if given is None else way.turned(way.inside(apply("Gather", given, np.int64(number), axis=1)))
+        dys = [dy, None]
         ends = [part_of(values.get(name), number) for name in ("dY_h", "dY_c")]
-        all_given = [dy, None]
-        if way.lengths is not None:  # beyond the ends gradients are 0; those of the last states come in at the ends
-            dy = None if dy is None else way.turned(only_where(way.mask, dy))
-            all_given = [_with_ends(way, x, end) for x, end in zip((dy, None), ends, strict=True)]
+        if way.lengths is not None:  # gradients of the last states come in at the ends, and are 0 beyond them
+            steps = dimension(way.x, 0)
+            dys = [with_ends(x, end, way.lengths, steps) for x, end in zip(dys, ends, strict=True)]
             ends = [None, None]
-        self.given = [None if x is None else last_examples(x) for x in all_given]
-        self.start = [zeros_like(way.h) if end is None else transposed(end) for end in ends]
+        self.dys = [None if x is None else way.placed(x) for x in dys]
+        self.start = [zeros_like(way.h) if end is None else way.placed(end) for end in ends]
+        self.to_h = way.factor(transposed(way.r))
 
     def over(self, step: Callable[..., Any], xs: Sequence[Operand], *, count: int = 1) -> tuple[list[Operand], Any]:
         """From the last step to the first: `step(*gradients, *xs)` gives the gradients of the states before it, and
         what is kept.
         """
-        given = self.given[:count]
+        dys = self.dys[:count]
 
-        def one(state: list[Operand], row: Sequence[Operand]) -> tuple[list[Operand], Any]:
+        def one(state: list[Operand], row: Sequence[Operand]) -> Any:
             rows = iter(row)
-            inner = [dx if dy is None else apply("Add", dx, next(rows)) for dx, dy in zip(state, given, strict=True)]
-            return step(*inner, *rows)  # type: ignore[no-any-return]
+            inner = [dx if dy is None else apply("Add", dx, next(rows)) for dx, dy in zip(state, dys, strict=True)]
+            return step(*inner, *rows)
 
-        rows = [*(x for x in given if x is not None), *xs]
+        rows = [*(x for x in dys if x is not None), *xs]
         return scan(one, self.start[:count], rows, reverse=not self.way.goes_back)
 
     def gradients(self, dgates: Operand, seen: Operand) -> Found:
-        """The gradients of X, W, R and B of those of the gates, `[T, gates * hidden, N]`, which all see h and x."""
-        rows = _rows(dgates)
-        return {"X": self.x(rows), **self.weights(rows, _rows(seen))}
+        """The gradients of X, W, R and B of those of the gates, which all see h and x."""
+        rows = self.way.rows(dgates)
+        return {"X": self.x(rows), **self.weights(rows, self.way.rows(seen))}
 
     def weights(self, rows: Operand, seen: Operand) -> Found:
-        """The gradients of W, R and B of rows and what was seen, `[size, T * N]`."""
-        way = self.way
-        dr, dw, *db = _cut(apply("Gemm", seen, rows, transB=1), 0, dimension(way.r, 1), dimension(way.w, 1), *way.ones)
+        """The gradients of W, R and B, of the gates' rows and of what they see."""
+        dr, dw, *db = _cut(self.way.summed(seen, rows), 0, self.way.sizes)
         found = {"R": transposed(dr), "W": transposed(dw)}
         if db:
             bias = apply("Squeeze", db[0], ints(0))
@@ -98,92 +98,79 @@ class _Back:
         return found
 
     def x(self, rows: Operand) -> Operand:
-        """The gradient of X, `[T, N, n]`, of rows `[gates * hidden, T * N]`."""
+        """The gradient of X, `[T, N, n]`, of the gates' rows."""
         way = self.way
-        dx = apply("Reshape", apply("MatMul", transposed(way.w), rows),
-                   vector([-1, dimension(way.x, 0), dimension(way.x, 2)]))
-        return way.turned(apply("Transpose", dx, perm=[1, 2, 0]))
+        dx = transposed(apply("MatMul", transposed(way.w), rows)) if way.is_last else apply("MatMul", rows, way.w)
+        sizes = dimension(way.x, 0), dimension(way.h, 1 if way.is_last else 0), dimension(way.w, 1)
+        return way.turned(apply("Reshape", dx, vector(sizes)))
 
 
-def _with_ends(way: Way, dy: Operand | None, end: Operand | None) -> Operand | None:
-    """`dy` `[T, N, hidden]` and, at the last step of each sequence, `end` `[N, hidden]`."""
-    if end is None:
-        return dy
-    times = apply("Unsqueeze", apply("Range", np.int64(0), dimension(way.x, 0), np.int64(1)), ints(1))
-    last = apply("Sub", cast(way.lengths, "int64"), np.int64(1))
-    is_last = apply("Unsqueeze", apply("Equal", times, last), ints(2))
-    placed = only_where(is_last, apply("Unsqueeze", end, ints(0)))
-    return placed if dy is None else apply("Add", dy, placed)
-
-
-def _rows(x: Operand) -> Operand:
-    """`[size, T * N]` of `[T, size, N]`: for sums over all steps of all examples."""
-    return apply("Reshape", apply("Transpose", x, perm=[1, 0, 2]), vector([dimension(x, 1), -1]))
-
-
-def _cut(x: Operand, axis: int, *sizes: Any) -> list[Operand]:
+def _cut(x: Operand, axis: int, sizes: Sequence[Size]) -> list[Operand]:
     """A matrix cut into parts of these sizes."""
     return [of_rank(part, 2) for part in apply_many("Split", x, vector(sizes), outputs=len(sizes), axis=axis)]
 
 
-def _rnn(back: _Back, seen: Operand, slope: Operand) -> Found:
-    rt = transposed(back.way.r)
+def _rnn(back: _Back, seen: Operand, to_h: Operand) -> Found:
+    way = back.way
 
-    def step(dh: Operand, slope: Operand) -> tuple[list[Operand], Operand]:
-        dgates = apply("Mul", dh, slope)
-        return [apply("MatMul", rt, dgates)], dgates
+    def step(dh: Operand, to_h: Operand) -> tuple[list[Operand], Operand]:
+        dgates = apply("Mul", dh, to_h)
+        return [way.times(back.to_h, dgates)], dgates
 
-    (dh,), dgates = back.over(step, [slope])
-    return {**back.gradients(dgates, seen), "initial_h": transposed(dh)}
+    (dh,), dgates = back.over(step, [to_h])
+    return {**back.gradients(dgates, seen), "initial_h": way.placed(dh)}
 
 
-def _lstm(back: _Back, seen: Operand, to_i: Operand, to_o: Operand, to_f: Operand, to_new: Operand, to_c: Operand,
-          f: Operand) -> Found:
-    rt = transposed(back.way.r)
+def _lstm(back: _Back, seen: Operand, *factors: Operand) -> Found:
+    way = back.way
 
     def step(dh: Operand, dc: Operand, *factors: Operand) -> tuple[list[Operand], Operand]:
         to_i, to_o, to_f, to_new, to_c, f = factors
         dc = apply("Add", dc, apply("Mul", dh, to_c))
-        dgates = apply("Concat", apply("Mul", dc, to_i), apply("Mul", dh, to_o), apply("Mul", dc, to_f),
-                       apply("Mul", dc, to_new), axis=0)
-        return [apply("MatMul", rt, dgates), apply("Mul", dc, f)], dgates
+        dgates = way.joined(*(apply("Mul", dx, factor) for dx, factor in (
+            (dc, to_i), (dh, to_o), (dc, to_f), (dc, to_new))))
+        return [way.times(back.to_h, dgates), apply("Mul", dc, f)], dgates
 
-    (dh, dc), dgates = back.over(step, [to_i, to_o, to_f, to_new, to_c, f], count=2)
-    return {**back.gradients(dgates, seen), "initial_h": transposed(dh), "initial_c": transposed(dc)}
+    (dh, dc), dgates = back.over(step, factors, count=2)
+    return {**back.gradients(dgates, seen), "initial_h": way.placed(dh), "initial_c": way.placed(dc)}
 
 
 def _gru(back: _Back, seen: Operand, z: Operand, to_z: Operand, to_reset: Operand, reset: Operand, to_new: Operand,
          part: Operand | None = None) -> Found:
-    way, rt = back.way, transposed(back.way.r)
-    to_gates, to_part = split(rt, 1, (2, 1))
+    way = back.way
+    of_gates, of_part = split(way.r, 0, (2, 1))
+    gates_to_h, part_to_h = (way.factor(transposed(x)) for x in (of_gates, of_part))
 
     def linear_step(dh: Operand, *factors: Operand) -> Any:
         z, to_z, to_reset, to_hidden, to_new = factors
-        dz, dreset, dhidden = (apply("Mul", dh, factor) for factor in (to_z, to_reset, to_hidden))
-        dgates = apply("Concat", dz, dreset, dhidden, axis=0)
-        return [apply("Gemm", rt, dgates, apply("Mul", dh, z))], (dgates, apply("Mul", dh, to_new))
+        dgates = way.joined(*(apply("Mul", dh, factor) for factor in (to_z, to_reset, to_hidden)))
+        return [way.times(back.to_h, dgates, apply("Mul", dh, z))], (dgates, apply("Mul", dh, to_new))
 
     def step(dh: Operand, *factors: Operand) -> Any:
         z, to_z, to_reset, reset, to_new = factors
         dnew = apply("Mul", dh, to_new)
-        dpart = apply("MatMul", to_part, dnew)
-        dgates = apply("Concat", apply("Mul", dh, to_z), apply("Mul", dpart, to_reset), axis=0)
+        dpart = way.times(part_to_h, dnew)
+        dgates = way.joined(apply("Mul", dh, to_z), apply("Mul", dpart, to_reset))
         direct = apply("Add", apply("Mul", dh, z), apply("Mul", dpart, reset))
-        return [apply("Gemm", to_gates, dgates, direct)], (dgates, dnew)
+        return [way.times(gates_to_h, dgates, direct)], (dgates, dnew)
 
     (dh,), kept = back.over(linear_step if part is None else step, [z, to_z, to_reset, reset, to_new])
-    rows, new_rows = (_rows(x) for x in kept)
-    size = dimension(way.r, 1)
-    gates_rows, hidden_rows = split(rows, 0, (2, 1)) if part is None else (rows, new_rows)
-    found = back.weights(gates_rows, _rows(seen))
-    h, x = _cut(_rows(seen), 0, size, minus(dimension(seen, 1), size))
-    of_h = apply("Gemm", hidden_rows, h if part is None else _rows(part), transB=1)
-    of_x, *of_ones = _cut(apply("Gemm", new_rows, x, transB=1), 1, dimension(way.w, 1), *way.ones)
-    results = {"X": back.x(apply("Concat", gates_rows, new_rows, axis=0)), "initial_h": transposed(dh),
+    gates_rows, new_rows, seen_rows = (way.rows(x) for x in (*kept, seen))
+    hidden_rows = new_rows
+    h_rows, x_rows = _cut(seen_rows, way.axis, (way.sizes[0], minus(dimension(seen_rows, way.axis), way.sizes[0])))
+    if part is None:
+        gates_rows, hidden_rows = way.parted(gates_rows, (2, 1))
+    else:
+        h_rows = way.rows(part)
+    found, of_h = back.weights(gates_rows, seen_rows), way.summed(hidden_rows, h_rows)
+    of_x, *of_ones = _cut(way.summed(new_rows, x_rows), 1, way.sizes[1:])
+    results = {"X": back.x(way.joined(gates_rows, new_rows)), "initial_h": way.placed(dh),
                "W": apply("Concat", found["W"], of_x, axis=0), "R": apply("Concat", found["R"], of_h, axis=0)}
     if of_ones:
         both, first = split(found["B"], 0, (1, 1))[0], apply("Squeeze", of_ones[0], ints(1))
-        second = apply("ReduceSum", hidden_rows, ints(1), keepdims=0) if part is None else first
+        second = first
+        if part is None:
+            second = apply("ReduceSum", hidden_rows, ints(1 if way.is_last else 0), keepdims=0)
         results["B"] = apply("Concat", both, first, both, second, axis=0)
     return results
 

@@ -115,6 +115,21 @@ def test_gradients_of_the_operator_are_those_of_the_others(case):
     assert_close(run(applied(kind, **options), arrays, order=1), wanted)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("kind", COUNTS)
+@pytest.mark.parametrize("options", [{}, {"direction": "bidirectional"}, {"linear_before_reset": 1}], ids=str)
+def test_gradients_of_many_examples(kind, options, order):
+    """From 16 examples on they are computed with in another layout."""
+    if "linear_before_reset" in options and kind != "GRU":
+        options = {"direction": "reverse"}
+    lengths = [i % 5 for i in range(17)]
+    arrays = operands(kind, NAMES[3:7], directions(options), lengths=lengths, shape=(4, 17, 2))
+
+    wanted = run(said(kind, **options), arrays, order=order, dtype="float64")
+
+    assert_close(run(applied(kind, **options), arrays, order=order), wanted, 2e-3, 2e-4)
+
+
 SECOND = [(kind, present, options) for kind, present, options in cases()
           if {"B", "initial_h"} <= set(present) and "clip" not in options and "P" not in present
           and (kind != "LSTM" or "initial_c" in present)]
