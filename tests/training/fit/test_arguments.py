@@ -513,7 +513,7 @@ def test_a_model_without_an_optimizer_is_evaluated_but_not_trained():
     model = line(None)
 
     assert model.evaluate(X, Y, verbose=0) == pytest.approx(mse(model), rel=1e-5)
-    with pytest.raises(sg.TrainingError, match="compiled without an optimizer.*give compile one"):
+    with pytest.raises(sg.TrainingError, match=r"compiled without an optimizer.*give compile one"):
         model.fit(X, Y, verbose=0)
 
 

@@ -118,7 +118,7 @@ def test_a_later_batch_with_wrong_classes_is_named_and_the_steps_before_it_count
     labels[25] = -1
     model = classifier()
 
-    with pytest.raises(TrainingError, match="batch 2 of the generator: .*target -1 in row 5 is no class"):
+    with pytest.raises(TrainingError, match=r"batch 2 of the generator: .*target -1 in row 5 is no class"):
         model.fit(((X[i:i + 10], labels[i:i + 10]) for i in range(0, 50, 10)), verbose=0)
     assert int(model.optimizer.iterations) == 2
 

@@ -37,7 +37,8 @@ def test_no_step_leaves_objects_behind(kind):
     if kind == "dataset":
         model.fit(sg.data.Dataset.from_tensor_slices((X, Y)).batch(4), **options)
     else:
-        model.fit(X, Y, batch_size=32 if kind == "eager" else 4, validation_data=(X, Y) if kind == "validated" else None, **options)
+        model.fit(X, Y, batch_size=32 if kind == "eager" else 4,
+                  validation_data=(X, Y) if kind == "validated" else None, **options)
 
     assert max(objects.counts[2:]) - objects.counts[2] < 40, objects.counts  # the logs of epochs are kept
 

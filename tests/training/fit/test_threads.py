@@ -63,11 +63,11 @@ class _Threads:
             raise self.errors[0]
 
 
-def fit_until(model, threads, rounds):
-    """Train until the other threads have done something."""
-    for _ in range(200):
+def fit_until(model, threads, is_enough):
+    """Train until the other threads have done what they are to."""
+    for _ in range(1000):
         model.fit(X, Y, verbose=0)
-        if threads.rounds >= rounds or threads.errors:
+        if is_enough() or threads.errors:
             return
 
 
@@ -82,7 +82,7 @@ def test_predictions_are_those_of_whole_steps(rows):
         seen.add(float(y[0, 0]))
 
     with in_threads(predict, predict) as threads:
-        fit_until(model, threads, 20)
+        fit_until(model, threads, lambda: len(seen) > 3)
 
     assert len(seen) > 3
 
@@ -95,7 +95,7 @@ def test_weights_read_together_are_those_of_one_step():
         assert (one == one[0, 0]).all() and (other == one).all()
 
     with in_threads(read, read) as threads:
-        fit_until(model, threads, 50)
+        fit_until(model, threads, lambda: threads.rounds > 50)
 
 
 def test_another_thread_may_change_the_learning_rate():
@@ -103,7 +103,7 @@ def test_another_thread_may_change_the_learning_rate():
     rates = iter(np.linspace(1e-3, 1e-4, 100_000))
 
     with in_threads(lambda: model.optimizer.learning_rate.assign(next(rates))) as threads:
-        fit_until(model, threads, 100)
+        fit_until(model, threads, lambda: threads.rounds > 100)
     before = model.get_weights()[0]
     thread = threading.Thread(target=model.optimizer.learning_rate.assign, args=(0.0,))
     thread.start()
@@ -118,7 +118,7 @@ def test_weights_that_another_thread_assigns_are_trained_on():
     zeros = [np.zeros((128, 128), np.float32)] * 2
 
     with in_threads(lambda: model.set_weights(zeros)) as threads:
-        fit_until(model, threads, 50)
+        fit_until(model, threads, lambda: threads.rounds > 50)
     model.set_weights(zeros)
     model.reset_metrics()
 
@@ -152,6 +152,6 @@ def test_models_that_share_weights_train_and_evaluate_at_the_same_time_without_w
 
     with in_threads(lambda: other.fit(X[:320], Y[:320], verbose=0),
                     lambda: other.predict(X[:70], verbose=0)) as threads:
-        fit_until(one, threads, 10)
+        fit_until(one, threads, lambda: threads.rounds > 10)
 
     assert np.isfinite(one.evaluate(X, Y, verbose=0))
