@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from symgraph.core.apply import apply_op
 from symgraph.core.composite import DOMAIN
@@ -15,9 +13,9 @@ from symgraph.core.op import find_op, intern_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
 from symgraph.passes.attributes import attribute, attributes_of
+from symgraph.passes.block_kernels import Sizes, blocked_kernel, kernel_source, known_sizes
 from symgraph.passes.exactness import relaxed
-from symgraph.passes.matching import Region, dtype_of, made_by, rewrite_regions, shape_of
-from symgraph.passes.remove_transposes import perm_of
+from symgraph.passes.matching import Region, dtype_of, made_by, rewrite_regions
 from symgraph.passes.rules import readers_of
 from symgraph.runtime import channel_blocks
 from symgraph.runtime.channel_blocks import channel_block
@@ -28,12 +26,6 @@ CONV, REORDER_INPUT, REORDER_OUTPUT = (
 
 LARGEST = 7
 """Windows are at most so high and wide; the gradients of weights are convolutions with windows as large as images."""
-
-KERAS = (3, 2, 0, 1)
-"""What makes (out, in, height, width) of Keras's (height, width, in, out)."""
-
-Sizes = tuple[int, ...]
-
 
 @relaxed
 def block_channels(graph: Graph) -> Graph:
@@ -90,18 +82,13 @@ def _blocked(node: Node, region: tuple[Node, ...], block: int, opset: int, **add
     if attributes is None:
         return
     bias = node.inputs[2] if len(node.inputs) > 2 and not is_gradient else None
-    transpose = made_by(w, "Transpose")
-    source = transpose.inputs[0] if transpose is not None and perm_of(transpose) == KERAS else None
-    weights: Operand = w if source is None else source
-    has_keras_layout = source is not None
+    weights, has_keras_layout = kernel_source(w)
 
     def at(name: str, *inputs: object, **options: Any) -> Any:
         return apply_op(find_op(name, "", opset), *inputs, **options)
 
     def make(x: Operand, w: Operand, *bias: Operand) -> Operand:
-        rows = _as_rows(w, at, has_keras_layout=has_keras_layout, turned=is_gradient)
-        size = (shapes.made[1], shapes.given[1], *shapes.window)
-        blocks = _node_of_weights(rows, size, block, at)
+        blocks = blocked_kernel(w, block, at, has_keras_layout=has_keras_layout, turned=is_gradient)
         if shapes.given[1] % block == 0:
             x = Node(REORDER_INPUT, (x,), {"channels_last": 0}, (TensorType("float32", shapes.given),)).output
         y = Node(CONV, (x, blocks, *bias), {**attributes, **added}, (TensorType("float32", shapes.made),)).output
@@ -111,17 +98,10 @@ def _blocked(node: Node, region: tuple[Node, ...], block: int, opset: int, **add
     yield Region(region, inputs, make)
 
 
-def known_sizes(x: Operand | None) -> Sizes | None:
-    """The shape of a value, where it is wholly known."""
-    shape = shape_of(x)
-    sizes = tuple(n for n in shape or () if isinstance(n, int))
-    return sizes if shape is not None and len(sizes) == len(shape) else None
-
-
 def _fills(shapes: _Shapes, block: int, *, is_gradient: bool) -> bool:
     """Whether channels fill blocks; a few input channels, as of images, stay as they are."""
     given, made = shapes.given[1], shapes.made[1]
-    return made % block == 0 and (given % block == 0 or (1 < given < block and not is_gradient))
+    return made % block == 0 and (given % block == 0 or (0 < given < block and not is_gradient))
 
 
 def _of_convolution(node: Node) -> dict[str, Any] | None:
@@ -136,33 +116,3 @@ def _of_gradient(node: Node, kernel: Sizes) -> dict[str, Any] | None:
     extents = [(k - 1) * d for k, d in zip(kernel[2:], dilations, strict=True)]
     pads = tuple(extents[i % 2] - p for i, p in enumerate(attribute(node, "pads")))
     return None if min(pads) < 0 else {"dilations": dilations, "strides": (1, 1), "group": 1, "pads": pads}
-
-
-def _as_rows(w: Operand, at: Callable[..., Any], *, has_keras_layout: bool, turned: bool) -> Operand:
-    """A kernel as (points of the window, in, out); turned round with ins and outs exchanged for a gradient."""
-    sizes = known_sizes(w) or ()
-    if has_keras_layout:
-        points, n, m = sizes[0] * sizes[1], sizes[2], sizes[3]
-        rows = at("Reshape", w, np.array((points, n, m), np.int64))
-    else:
-        m, n, points = sizes[0], sizes[1], sizes[2] * sizes[3]
-        columns = at("Transpose", at("Reshape", w, np.array((m, n * points), np.int64)), perm=(1, 0))
-        rows = at("Transpose", at("Reshape", columns, np.array((n, points, m), np.int64)), perm=(1, 0, 2))
-    if turned:
-        rows = at("Gather", rows, np.arange(points)[::-1].astype(np.int64), axis=0)
-        rows = at("Transpose", rows, perm=(0, 2, 1))
-    return rows  # type: ignore[no-any-return]
-
-
-def _node_of_weights(rows: Operand, size: Sizes, block: int, at: Callable[..., Any]) -> Operand:
-    """(points, in, out) as (out / block, in / block, points, block of in, block of out), which are called `size`."""
-    made, given = size[:2]
-    points = size[2] * size[3]
-    parts: Sizes
-    perm: Sizes
-    if given % block:
-        parts, perm = (points, given, made // block, block), (2, 1, 0, 3)
-    else:
-        parts, perm = (points, given // block, block, made // block, block), (3, 1, 0, 2, 4)
-    split = at("Transpose", at("Reshape", rows, np.array(parts, np.int64)), perm=perm)
-    return at("Reshape", split, np.array(size, np.int64))  # type: ignore[no-any-return]

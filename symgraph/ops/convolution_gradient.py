@@ -201,8 +201,9 @@ def _mirrored(w: Operand, kernel: Numbers) -> Operand:
 def _weight_gradient(x: Operand, dy: Operand, size: Operand | None = None, *, strides: Numbers, dilations: Numbers,
                      pads: Numbers, group: int, kernel: Numbers, shape: Numbers, given: Numbers) -> Operand:
     window = Window(strides, dilations, pads, group)
-    if size is None and set(kernel) == {1} and set(strides) == {1} and not any(pads) and group == 1:
-        return _by_matmul(x, dy, kernel)
+    is_point = size is None and set(kernel) == {1} and not any(pads) and group == 1
+    if is_point and (set(strides) == {1} or min(given[2:]) > 0):
+        return _by_matmul(_looked_at(x, strides, given), dy, kernel)
     if shape[0] <= 0:
         x, dy = _with_an_image(x), _with_an_image(dy)
     if size is not None:
@@ -227,6 +228,15 @@ def _area(shape: Numbers) -> int:
     for n in shape[2:]:
         area *= n
     return area
+
+
+def _looked_at(x: Operand, strides: Numbers, given: Numbers) -> Operand:
+    """The points of `x` that a window of one point stands on."""
+    if set(strides) == {1}:
+        return x
+    rank = len(strides)
+    ends = [(n - 1) * s + 1 for n, s in zip(given[2:], strides, strict=True)]
+    return apply("Slice", x, ints(*[0] * rank), ints(*ends), ints(*range(2, rank + 2)), ints(*strides))
 
 
 def _by_matmul(x: Operand, dy: Operand, kernel: Numbers) -> Operand:

@@ -156,9 +156,9 @@ def _tiled_gradient(dy: Operand, x: Operand, y: Operand, *, window: Numbers, rep
 
 
 def _count(mask: Operand) -> Operand:
-    """How many ones there are, exactly: a sum of more than 2^24 in float32 would not be."""
-    return apply("ReduceSum", apply("Cast", apply("ReduceSum", mask, ints(*range(2, mask.ndim)), keepdims=0),
-                                    to=ELEM_TYPES["int64"]), keepdims=0)
+    """How many ones there are, exactly: a sum of more than 2^24 in float32 is not, and one of means is not whole."""
+    found = apply("Round", apply("ReduceSum", mask, ints(*range(2, mask.ndim)), keepdims=0))
+    return apply("ReduceSum", apply("Cast", found, to=ELEM_TYPES["int64"]), keepdims=0)
 
 
 def _first(is_largest: Operand, window: Numbers, repeats: Numbers) -> Operand:

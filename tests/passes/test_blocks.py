@@ -38,7 +38,7 @@ def convolution(*, batch=2, given=B, made=2 * B, size=(6, 7), window=3, stride=1
 
 
 CONVOLUTIONS = {
-    "plain": {}, "by twos": {"stride": 2}, "of an image": {"given": 3}, "of ONNX's weights": {"keras": False},
+    "plain": {}, "by twos": {"stride": 2}, "of an image": {"given": 3}, "of a grey image": {"given": 1}, "of ONNX's weights": {"keras": False},
     "with a bias": {"bias": True}, "with a relu": {"relu": True}, "with both": {"bias": True, "relu": True},
     "with gaps": {"dilation": 2, "pad": 2}, "5x5 without padding": {"window": 5, "pad": 0}, "of many channels": {
         "given": 3 * B, "made": 4 * B}}
@@ -56,7 +56,7 @@ def test_a_convolution_runs_in_blocks(name, rng):
 
 
 @pytest.mark.parametrize("options", [
-    {"made": B + 1}, {"given": B + 1}, {"window": 1, "pad": 0}, {"given": 1}, {"batch": "N"}, {"window": 9, "pad": 4}])
+    {"made": B + 1}, {"given": B + 1}, {"window": 1, "pad": 0}, {"batch": "N"}, {"window": 9, "pad": 4}])
 def test_a_convolution_that_fills_no_blocks_stays(options):
     inputs, y = convolution(**options)
     graph = sg.Graph(inputs, [y])

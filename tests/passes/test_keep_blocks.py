@@ -1,0 +1,145 @@
+"""What lies between convolutions works on blocks of channels, as far as it can."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph import passes
+from symgraph.core.apply import symbol
+from symgraph.core.graph import Graph
+from symgraph.ops import onnx
+from symgraph.ops.applying import apply_many
+from symgraph.passes import block_channels, keep_blocks
+from symgraph.runtime.channel_blocks import channel_block
+
+pytestmark = pytest.mark.skipif(not channel_block(), reason="this processor has no blocks of channels")
+
+B = channel_block() or 16
+
+SHAPE = (3, 2 * B, 4, 6)
+
+
+def names(graph):
+    return [node.op.name for node in graph.nodes]
+
+
+def convolution(x, made=2 * B, name="w"):
+    w = symbol((made, x.shape[1], 3, 3), name=name)
+    return w, onnx("Conv", x, w, pads=(1, 1, 1, 1))
+
+
+def between(build, *shapes):
+    """A graph of `build` between two convolutions; it may take more inputs of these shapes."""
+    x = symbol((3, B, 4, 6), name="x")
+    more = [symbol(shape, name=f"v{i}") for i, shape in enumerate(shapes)]
+    w, y = convolution(x)
+    z = build(y, *more)
+    second, result = convolution(z, B, "w2") if len(z.shape) == 4 else (None, z)
+    return Graph([x, w, *more, *([] if second is None else [second])], [result])
+
+
+def checked(graph, rng):
+    """The graph in blocks, once its results were compared."""
+    before = passes.optimize(graph, [block_channels])
+    after = passes.optimize(before, [keep_blocks])
+    assert keep_blocks(after) is after
+    inputs = [rng.normal(size=x.shape).astype(np.float32) for x in graph.inputs]
+    for a, b in zip(sg.runtime.evaluate(graph, *inputs), sg.runtime.evaluate(after, *inputs), strict=True):
+        assert np.abs(np.asarray(a) - np.asarray(b)).max() <= 1e-5 * np.abs(np.asarray(a)).max()
+    return names(after)
+
+
+def normalized(y, gamma, beta):
+    zeros, ones = np.zeros(2 * B, np.float32), np.ones(2 * B, np.float32)
+    return apply_many("BatchNormalization", y, gamma, beta, zeros, ones, training_mode=1, momentum=0.0, outputs=3)
+
+
+def enlarged(y, factor):
+    return onnx("Resize", y, None, np.array([1, 1, factor, factor], np.float32), mode="nearest", nearest_mode="floor",
+                coordinate_transformation_mode="asymmetric")
+
+
+def chosen(y, v):
+    return sg.cond(sg.sum(v) > 0.0, lambda: y * 2.0 + sg.relu(y), lambda: y * np.float32(3.0))
+
+
+CHANNELS = (2 * B, 1, 1)
+
+STAYING = {
+    "an elementwise operator": (lambda y: onnx("HardSigmoid", y, alpha=0.3),),
+    "a number": (lambda y: 2.0 - y,),
+    "a product with itself": (lambda y: y * y,),
+    "an image that comes in between": (lambda y, v: y * v, SHAPE),
+    "a map of channels": (lambda y, a, b: y * a + b, CHANNELS, CHANNELS),
+    "what is taken away from channels": (lambda y, a: y - a, CHANNELS),
+    "a normalisation by the batch": (lambda y, a, b: normalized(y, a, b)[0], (2 * B,), (2 * B,)),
+    "the largest of windows": (lambda y: enlarged(onnx("MaxPool", y, kernel_shape=(2, 2), strides=(2, 2)), 2),),
+    "a comparison": (lambda y, v: onnx("Cast", onnx("Equal", onnx("Relu", y), onnx("Relu", v)), to=1), SHAPE),
+    "a comparison with a number": (lambda y: onnx("Cast", onnx("Greater", y, np.float32(0.5)), to=1),),
+    "a convolution of points": (lambda y, w: onnx("Conv", y, w), (2 * B, 2 * B, 1, 1)),
+    "a convolution of every other point, enlarged": (
+        lambda y, w: enlarged(onnx("Conv", y, w, strides=(2, 2)), 2), (2 * B, 2 * B, 1, 1)),
+    "a choice": (chosen, (2,))}
+
+
+@pytest.mark.parametrize("name", STAYING)
+def test_blocks_stay_blocks_through(name, rng):
+    build, *shapes = STAYING[name]
+    found = checked(between(build, *shapes), rng)
+
+    assert found.count("ReorderOutput") == 1 and found.count("ReorderInput") <= 2
+
+
+def test_a_convolution_takes_in_a_sum_and_a_relu(rng):
+    found = checked(between(lambda y, v: sg.relu(y + v), SHAPE), rng)
+
+    assert "Add" not in found and "Relu" not in found
+
+
+def test_a_map_takes_in_a_sum_and_a_relu(rng):
+    found = checked(between(lambda y, a, b, v: sg.relu(y * a + b + v), CHANNELS, CHANNELS, SHAPE), rng)
+
+    assert "Add" not in found and "Relu" not in found and found.count("Conv") == 3
+
+
+def test_what_others_read_takes_nothing_in(rng):
+    def build(y, v):
+        z = y + v
+        return sg.relu(z) * z + y
+
+    found = checked(between(build, SHAPE), rng)
+
+    assert "Add" in found and "Relu" in found
+
+
+@pytest.mark.parametrize("operator", ["ReduceSum", "ReduceMean"])
+@pytest.mark.parametrize("axes", [(2, 3), (0, 2, 3)])
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_sums_over_space_are_those_of_blocks(operator, axes, keepdims, rng):
+    found = checked(between(lambda y: sg.reshape(onnx(operator, y, np.array(axes), keepdims=keepdims), (-1,))), rng)
+
+    assert "ReorderOutput" not in found and "GlobalAveragePool" in found
+
+
+def test_moments_of_the_batch_are_its_own(rng):
+    x = symbol((3, B, 4, 6), name="x")
+    w, y = convolution(x)
+    gamma, beta = symbol((2 * B,), name="gamma"), symbol((2 * B,), name="beta")
+    z, mean, variance = normalized(y, gamma, beta)
+    second, result = convolution(z, B, "w2")
+
+    assert "BatchNormalization" not in checked(Graph([x, w, gamma, beta, second], [result, mean, variance]), rng)
+
+
+@pytest.mark.parametrize("build", [
+    lambda y: onnx("ReduceSum", y, np.array([1]), keepdims=0), lambda y: sg.softmax(y, axis=1),
+    lambda y: sg.transpose(y, (0, 2, 3, 1)), lambda y: onnx("AveragePool", y, kernel_shape=(2, 2))])
+def test_other_operators_see_images(build, rng):
+    assert "ReorderOutput" in checked(between(lambda y: sg.reshape(build(y), (-1,))), rng)
+
+
+def test_a_graph_without_blocks_stays():
+    x = symbol((3, B, 4, 6), name="x")
+    graph = Graph([x], [sg.relu(x)])
+
+    assert keep_blocks(graph) is graph
