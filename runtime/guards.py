@@ -81,6 +81,11 @@ class _Maker:
         dtype = like.type.dtype if isinstance(like.type, TensorType) else "float32"
         return self("Expand", constant(np.zeros((), numpy_dtype(dtype))), self("Concat", *sizes, axis=0))
 
+    def wider(self, x: Operand) -> SymbolicTensor:
+        """Of three axes, with a last column of zeros; there is no Pad for float16."""
+        sizes = self("Gather", self("Shape", x), self.longs(0, 1))
+        return self("Concat", x, self.zeros(x, sizes, self.longs(1)), axis=2)
+
 
 def _guard_recurrent(node: Node, inputs: Outputs, opset: int, legal: Legalize) -> Outputs | None:
     """Of nothing comes an empty sequence of states, and the state that was given, or zeros."""
@@ -94,8 +99,7 @@ def _guard_recurrent(node: Node, inputs: Outputs, opset: int, legal: Legalize) -
         return None
     make = _Maker(node, opset)
     if not is_wide:  # one column more, of zeros, changes nothing
-        x = make("Pad", x, make.longs(0, 0, 0, 0, 0, 1))
-        weight = make("Pad", weight, make.longs(0, 0, 0, 0, 0, 1))
+        x, weight = make.wider(x), make.wider(weight)
         inputs = (x, weight, *inputs[2:])
 
     def nothing(given: Outputs) -> list[Operand]:
