@@ -403,12 +403,14 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes the weights."""
+        """Whether training changes the weights; set, it is that of the layers inside as well."""
         return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        for layer in self._sublayers:
+            layer.trainable = value
 
     @property
     def dtype_policy(self) -> dtype_policies.DTypePolicy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from symgraph.core.errors import LayerError
+from symgraph.core.errors import LayerError, SymgraphError
 from symgraph.core.scope import not_tracing
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import TensorType, as_dtype, is_floating
@@ -19,7 +19,8 @@ class Sequential(Model):
     """A stack of layers, each fed with the output of the one before.
 
     It is built as soon as the input's shape is known: from `Input(...)` or `input_shape=` of the first layer,
-    from `build(input_shape)`, or from the first data. Where that were whole numbers and floats follow, it takes these.
+    from `build(input_shape)`, or from the first data. What was made for data takes others that follow, of other sizes
+    or floats after whole numbers, as far as the layers do.
 
     >>> import symgraph as sg
     >>> model = sg.Sequential([sg.layers.Dense(2, activation="relu"), sg.layers.Dense(1)])
@@ -86,17 +87,26 @@ class Sequential(Model):
             self._open_for(types)
 
     def _open_for(self, x: Any) -> None:
+        """Build for data like `x`; where it is built for other data, for both, if the layers let it."""
         if not self._stack:
             raise LayerError(f'model "{self.name}" has no layers yet; add some first')
-        self._entry = Input(x.shape[1:], dtype=str(x.dtype))
-        self._is_guess = True
+        entry, results = self._entry, list(self._results)
+        self._entry = _input_for(x, entry if self._is_guess else None)
         self._results.clear()
-        self._rebuild()
+        try:
+            self._rebuild()
+        except SymgraphError:
+            self._entry, self._results[:] = entry, results
+            if not self._is_guess:
+                raise
+        self._is_guess = True
 
     def _is_too_narrow_for(self, x: Any) -> bool:
-        """Whether the input was made for the whole numbers that came first, and now come others."""
-        return self._is_guess and self._entry is not None and not is_floating(self._entry.dtype) and (
-            is_floating(as_dtype(x.dtype)))
+        """Whether the input was made for data of other sizes, or for whole numbers where floats come now."""
+        if not self._is_guess or self._entry is None:
+            return False
+        wider = _input_for(x, self._entry)
+        return (wider.dtype, wider.shape) != (self._entry.dtype, self._entry.shape)
 
     def _append(self, layer: Any) -> None:
         if isinstance(layer, SymbolicTensor) and layer.call is not None and isinstance(layer.call.layer, InputLayer):
@@ -126,6 +136,17 @@ class Sequential(Model):
                 self._results.append(layer(self._results[-1] if self._results else self._entry))
         self._connect(self._entry, self._results[-1])
         self._sublayers[:] = self._stack
+
+
+def _input_for(x: Any, known: SymbolicTensor | None) -> SymbolicTensor:
+    """An input for data like `x`, and for those that `known` takes. The last axis of floats, features, stays."""
+    shape, dtype = tuple(x.shape[1:]), as_dtype(x.dtype)
+    if known is None or len(known.shape) != len(x.shape):
+        return Input(shape, dtype=dtype)
+    dtype = known.dtype if is_floating(known.dtype) or not is_floating(dtype) else dtype
+    if is_floating(dtype) and shape[-1:] != known.shape[1:][-1:]:
+        return Input(known.shape[1:], dtype=dtype)
+    return Input(tuple(a if a == b else None for a, b in zip(shape, known.shape[1:], strict=True)), dtype=dtype)
 
 
 def _input_dtype(layer: Layer) -> str:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.core.errors import LayerError
+from symgraph.core.errors import LayerError, ShapeError
 
 
 def layers():
@@ -90,3 +90,21 @@ def test_an_input_made_for_whole_numbers_takes_floats_that_follow():
     assert model.predict(np.array([[1.5], [2.5]])).tolist() == [[1.5], [2.5]]
     assert model(np.array([[0.5]])).numpy().tolist() == [[0.5]]
     assert len(model.weights) == 2
+
+
+def test_an_input_made_for_data_takes_other_sizes_where_the_layers_do():
+    model = sg.Sequential([sg.layers.Embedding(9, 4), sg.layers.GRU(3), sg.layers.Dense(1)])
+    weights = [model.predict(np.ones((2, 5), np.int64), verbose=0)] and model.get_weights()
+
+    assert model.predict(np.ones((2, 7), np.int64)).shape == model(np.ones((2, 6), np.int64)).shape == (2, 1)
+    assert model.input.shape == (None, None)
+    assert all((a == b).all() for a, b in zip(weights, model.get_weights(), strict=True))
+
+
+def test_sizes_that_the_layers_do_not_take_are_named_and_change_nothing():
+    model = sg.Sequential([sg.layers.Dense(1)])
+    model.predict(np.ones((2, 4), np.float32))
+
+    with pytest.raises(ShapeError, match=r"got float32\[2, 3\], expected float32\[\?, 4\]"):
+        model.predict(np.ones((2, 3), np.float32))
+    assert model.input.shape == (None, 4) and model.predict(np.ones((2, 4), np.float32)).shape == (2, 1)
