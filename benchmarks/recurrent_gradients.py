@@ -64,7 +64,8 @@ def _symgraph(kind: str) -> Callable[[], list[Any]]:
     one = [sg.expand_dims(a, 0) for a in (moved[0], moved[1], sg.concat(moved[2:], 0))]
     options = {"linear_before_reset": 1} if kind == "GRU" else {}
     y = sg.ops.onnx(kind, x, *one, hidden_size=HIDDEN, **options)
-    graph = sg.Graph(symbols, sg.gradients(sg.sum(y * y), symbols))
+    graph = sg.passes.optimize(sg.Graph(symbols, sg.gradients(sg.sum(y * y), symbols)), sg.passes.TRAINING)
+    graph = sg.passes.prepare_step(graph)  # as a step of training runs
     session = sg.runtime.Session(graph, threads=2)
     feeds = {f"x{i}": a for i, a in enumerate(arrays)}
     return lambda: session.run(feeds)

@@ -84,7 +84,7 @@ def _stepped(node: Node, operands: Outputs, attributes: Mapping[str, Any]) -> tu
     given = {name: x for name, x in zip(INPUTS, operands, strict=False) if x is not None}
     found = apply_composite(f"{kind}Steps", recurrent_steps, *given.values(), kind=kind, names=tuple(given),
                             reversed=directions, is_linear=is_linear)
-    names = [name for number in range(len(directions)) for name in kept_names(kind, number, is_linear=is_linear)]
+    names = [name for number in range(len(directions)) for name in kept_names(kind, number)]
     count = len(found) - len(names)
     outputs = tuple(None if y is None else new for y, new in zip(node.outputs, found[:count], strict=False))
     return outputs, dict(zip(names, found[count:], strict=True))

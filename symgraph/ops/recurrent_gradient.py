@@ -17,7 +17,7 @@ from symgraph.ops.casting import cast
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.loops import scan
 from symgraph.ops.recurrent import part_of, split, transposed
-from symgraph.ops.recurrent_states import kept_names, states_of_outputs
+from symgraph.ops.recurrent_states import kept_names, states_of_outputs, tanh_slope
 from symgraph.ops.recurrent_way import Way, float_values, ways_of, with_ends
 from symgraph.ops.sizes import Size, dimension, ints, minus, of_rank, vector
 
@@ -38,8 +38,9 @@ def recurrent_gradient(*operands: Operand, kind: str, names: tuple[str, ...], wa
             y = apply("Gather", values["Y"], np.int64(number), axis=1)
             kept = states_of_outputs(way, y, kind, is_linear=is_linear)
         else:
-            kept = [values[name] for name in kept_names(kind, number, is_linear=is_linear)]
-        found.append(_KINDS[kind](_Back(way, values, number), *kept))
+            kept = [values[name] for name in kept_names(kind, number)]
+        back = _Back(way, values, number)
+        found.append(_gru(back, *kept, is_linear=is_linear) if kind == "GRU" else _KINDS[kind](back, *kept))
     results = []
     for name in wanted:
         parts = [each[name] for each in found]
@@ -121,8 +122,12 @@ def _rnn(back: _Back, seen: Operand, to_h: Operand) -> Found:
     return {**back.gradients(dgates, seen), "initial_h": way.placed(dh)}
 
 
-def _lstm(back: _Back, seen: Operand, *factors: Operand) -> Found:
+def _lstm(back: _Back, seen: Operand, i: Operand, o: Operand, f: Operand, new: Operand, held: Operand,
+          squashed: Operand) -> Found:
     way = back.way
+    h, added = apply("Mul", o, squashed), apply("Mul", i, new)
+    to_i, to_o, to_f = (apply("Mul", part, _one_minus(gate)) for part, gate in ((added, i), (h, o), (held, f)))
+    to_new, to_c = apply("Sub", i, apply("Mul", added, new)), apply("Sub", o, apply("Mul", h, squashed))
 
     def step(dh: Operand, dc: Operand, *factors: Operand) -> tuple[list[Operand], Operand]:
         to_i, to_o, to_f, to_new, to_c, f = factors
@@ -131,15 +136,19 @@ def _lstm(back: _Back, seen: Operand, *factors: Operand) -> Found:
             (dc, to_i), (dh, to_o), (dc, to_f), (dc, to_new))))
         return [way.times(back.to_h, dgates), apply("Mul", dc, f)], dgates
 
-    (dh, dc), dgates = back.over(step, factors, count=2)
+    (dh, dc), dgates = back.over(step, [to_i, to_o, to_f, to_new, to_c, f], count=2)
     return {**back.gradients(dgates, seen), "initial_h": way.placed(dh), "initial_c": way.placed(dc)}
 
 
-def _gru(back: _Back, seen: Operand, z: Operand, to_z: Operand, to_reset: Operand, reset: Operand, to_new: Operand,
-         part: Operand | None = None) -> Found:
-    way = back.way
-    of_gates, of_part = split(way.r, 0, (2, 1))
-    gates_to_h, part_to_h = (way.factor(transposed(x)) for x in (of_gates, of_part))
+def _gru(back: _Back, seen: Operand, z: Operand, reset: Operand, new: Operand, moved: Operand, part: Operand, *,
+         is_linear: bool) -> Found:
+    way, rest = back.way, _one_minus(z)
+    to_z, to_new = apply("Mul", moved, rest), apply("Mul", rest, tanh_slope(new))
+    to_reset = apply("Mul", part, _one_minus(reset))
+    factors = [z, to_z, to_reset, reset, to_new]
+    if is_linear:  # all are gradients of h
+        factors[2:4] = apply("Mul", to_reset, to_new), apply("Mul", reset, to_new)
+    gates_to_h, part_to_h = (way.factor(transposed(x)) for x in split(way.r, 0, (2, 1)))
 
     def linear_step(dh: Operand, *factors: Operand) -> Any:
         z, to_z, to_reset, to_hidden, to_new = factors
@@ -154,11 +163,11 @@ def _gru(back: _Back, seen: Operand, z: Operand, to_z: Operand, to_reset: Operan
         direct = apply("Add", apply("Mul", dh, z), apply("Mul", dpart, reset))
         return [way.times(gates_to_h, dgates, direct)], (dgates, dnew)
 
-    (dh,), kept = back.over(linear_step if part is None else step, [z, to_z, to_reset, reset, to_new])
+    (dh,), kept = back.over(linear_step if is_linear else step, factors)
     gates_rows, new_rows, seen_rows = (way.rows(x) for x in (*kept, seen))
     hidden_rows = new_rows
     h_rows, x_rows = _cut(seen_rows, way.axis, (way.sizes[0], minus(dimension(seen_rows, way.axis), way.sizes[0])))
-    if part is None:
+    if is_linear:
         gates_rows, hidden_rows = way.parted(gates_rows, (2, 1))
     else:
         h_rows = way.rows(part)
@@ -169,10 +178,14 @@ def _gru(back: _Back, seen: Operand, z: Operand, to_z: Operand, to_reset: Operan
     if of_ones:
         both, first = split(found["B"], 0, (1, 1))[0], apply("Squeeze", of_ones[0], ints(1))
         second = first
-        if part is None:
+        if is_linear:
             second = apply("ReduceSum", hidden_rows, ints(1 if way.is_last else 0), keepdims=0)
         results["B"] = apply("Concat", both, first, both, second, axis=0)
     return results
 
 
-_KINDS: Mapping[str, Callable[..., Found]] = {"RNN": _rnn, "GRU": _gru, "LSTM": _lstm}
+def _one_minus(x: Operand) -> Operand:
+    return apply("Sub", 1.0, x)
+
+
+_KINDS: Mapping[str, Callable[..., Found]] = {"RNN": _rnn, "LSTM": _lstm}

@@ -17,16 +17,15 @@ Step = Callable[..., tuple[list[Operand], list[Operand]]]
 Run = tuple[list[Operand], Step]
 """The rows that are gone over, and what `step(*row, *states)` gives: the next states, and what is kept."""
 
-_KEPT = {"RNN": ("seen", "to_h"), "GRU": ("seen", "z", "to_z", "to_reset", "reset", "to_new", "part"),
-         "LSTM": ("seen", "to_i", "to_o", "to_f", "to_new", "to_c", "f")}
+_KEPT = {"RNN": ("seen", "to_h"), "GRU": ("seen", "z", "reset", "new", "moved", "part"),
+         "LSTM": ("seen", "i", "o", "f", "new", "held", "squashed")}
 
 
-def kept_names(kind: str, number: int, *, is_linear: bool) -> tuple[str, ...]:
+def kept_names(kind: str, number: int) -> tuple[str, ...]:
     """What is kept for the direction of this number: `seen0` is h before each step with x and ones after it, the
-    others are what gradients are multiplied with. A GRU that resets h after the product needs no `part`.
+    others are gates and parts of the states.
     """
-    names = _KEPT[kind][:-1] if kind == "GRU" and is_linear else _KEPT[kind]
-    return tuple(f"{name}{number}" for name in names)
+    return tuple(f"{name}{number}" for name in _KEPT[kind])
 
 
 def recurrent_steps(*operands: Operand, kind: str, names: tuple[str, ...], reversed: tuple[bool, ...],
@@ -71,17 +70,18 @@ def _rnn_step(way: Way, *, is_linear: bool) -> Run:
     def step(x: Operand, h: Operand) -> tuple[list[Operand], list[Operand]]:
         seen = way.joined(h, x)
         new = apply("Tanh", way.times(weights, seen))
-        return [new], [seen, _tanh_slope(new)]
+        return [new], [seen, tanh_slope(new)]
 
     return [way.x], step
 
 
 def _rnn_of_outputs(way: Way, previous: Operand, y: Operand, *, is_linear: bool) -> list[Operand]:
     del is_linear
-    return [way.joined(previous, way.x), _tanh_slope(y)]
+    return [way.joined(previous, way.x), tanh_slope(y)]
 
 
-def _tanh_slope(y: Operand) -> Operand:
+def tanh_slope(y: Operand) -> Operand:
+    """`1 - y²`."""
     return apply("Sub", 1.0, apply("Mul", y, y))
 
 
@@ -98,10 +98,10 @@ def _lstm_step(way: Way, *, is_linear: bool) -> Run:
     def step(x: Operand, h: Operand, c: Operand) -> tuple[list[Operand], list[Operand]]:
         seen = way.joined(h, x)
         i, o, f, new = _lstm_gates(way, way.times(weights, seen))
-        held, added = apply("Mul", f, c), apply("Mul", i, new)
-        c = apply("Add", held, added)
-        h, factors = _lstm_factors(i, o, f, new, held, added, apply("Tanh", c))
-        return [h, c], [seen, *factors]
+        held = apply("Mul", f, c)
+        c = apply("Add", held, apply("Mul", i, new))
+        squashed = apply("Tanh", c)
+        return [apply("Mul", o, squashed), c], [seen, i, o, f, new, held, squashed]
 
     return [way.x], step
 
@@ -110,7 +110,6 @@ def _lstm_of_outputs(way: Way, previous: Operand, y: Operand, *, is_linear: bool
     del y, is_linear
     seen = way.joined(previous, way.x)
     i, o, f, new = _lstm_gates(way, way.times_all(way.factor(_all_weights(way)), seen))
-    added = apply("Mul", i, new)
 
     def step(c: Operand, row: Sequence[Operand]) -> tuple[Operand, list[Operand]]:
         f, added = row
@@ -118,26 +117,14 @@ def _lstm_of_outputs(way: Way, previous: Operand, y: Operand, *, is_linear: bool
         c = apply("Add", held, added)
         return c, [c, held]
 
-    c, held = scan(step, way.c, [f, added], reverse=way.goes_back)[1]
-    return [seen, *_lstm_factors(i, o, f, new, held, added, apply("Tanh", c))[1]]
+    c, held = scan(step, way.c, [f, apply("Mul", i, new)], reverse=way.goes_back)[1]
+    return [seen, i, o, f, new, held, apply("Tanh", c)]
 
 
 def _lstm_gates(way: Way, z: Operand) -> tuple[Operand, ...]:
     """The gates i, o and f, and the candidate."""
     *gates, new = way.parted(z, (1, 1, 1, 1))
     return (*(apply("Sigmoid", gate) for gate in gates), apply("Tanh", new))
-
-
-def _lstm_factors(i: Operand, o: Operand, f: Operand, new: Operand, held: Operand, added: Operand, squashed: Operand,
-                  ) -> tuple[Operand, list[Operand]]:
-    """h, and what gradients are multiplied with on their way to i, o, f, the candidate, c, and c before the step.
-
-    `held` and `added` are the two parts of c.
-    """
-    h = apply("Mul", o, squashed)
-    to_gates = [apply("Mul", part, apply("Sub", 1.0, gate)) for part, gate in ((added, i), (h, o), (held, f))]
-    to_new, to_c = apply("Sub", i, apply("Mul", added, new)), apply("Sub", o, apply("Mul", h, squashed))
-    return h, [*to_gates, to_new, to_c, f]
 
 
 def _gru_step(way: Way, *, is_linear: bool) -> Run:
@@ -147,8 +134,8 @@ def _gru_step(way: Way, *, is_linear: bool) -> Run:
         seen = way.joined(h, x)
         z, reset = weights.gates_of(way.times(weights.gates, seen))
         new, part = weights.candidate(h, own, reset, way.times)
-        h, factors = weights.factors(h, z, reset, new, part)
-        return [h], [seen, *factors]
+        moved = apply("Mul", z, apply("Sub", h, new))
+        return [apply("Add", new, moved)], [seen, z, reset, new, moved, part]
 
     return [way.x, way.times_all(weights.x, way.x)], step
 
@@ -158,7 +145,7 @@ def _gru_of_outputs(way: Way, previous: Operand, y: Operand, *, is_linear: bool)
     weights, seen = _GRU(way, is_linear=is_linear), way.joined(previous, way.x)
     z, reset = weights.gates_of(way.times_all(weights.gates, seen))
     new, part = weights.candidate(previous, way.times_all(weights.x, way.x), reset, way.times_all)
-    return [seen, *weights.factors(previous, z, reset, new, part)[1]]
+    return [seen, z, reset, new, apply("Mul", z, apply("Sub", previous, new)), part]
 
 
 class _GRU:
@@ -190,21 +177,6 @@ class _GRU:
         hidden = times(self.hidden, h)
         part = apply("Mul", reset, hidden if self.hidden_bias is None else apply("Add", hidden, self.hidden_bias))
         return apply("Tanh", apply("Add", own, part)), part
-
-    def factors(self, h: Operand, z: Operand, reset: Operand, new: Operand, part: Operand,
-                ) -> tuple[Operand, list[Operand]]:
-        """h after the step, and what gradients are multiplied with on their way to h before it and to z, r and the
-        candidate.
-
-        All are gradients of h, but those of what is reset where that is h itself.
-        """
-        moved, rest = apply("Mul", z, apply("Sub", h, new)), apply("Sub", 1.0, z)
-        to_z, to_new = apply("Mul", moved, rest), apply("Mul", rest, _tanh_slope(new))
-        to_reset = apply("Mul", part, apply("Sub", 1.0, reset))
-        factors = [z, to_z, to_reset, reset, to_new, part]
-        if self.is_linear:
-            factors = [z, to_z, apply("Mul", to_reset, to_new), apply("Mul", reset, to_new), to_new]
-        return apply("Add", new, moved), factors
 
 
 _STEPS: Mapping[str, Callable[..., Run]] = {"RNN": _rnn_step, "GRU": _gru_step, "LSTM": _lstm_step}
