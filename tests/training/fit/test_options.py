@@ -123,7 +123,8 @@ def test_batch_normalization_learns_the_moments_of_its_inputs():
 @pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU, layers.SimpleRNN])
 def test_padding_that_is_masked_changes_neither_loss_nor_gradients(layer):
     def make():
-        return stack(layers.Embedding(10, 4, mask_zero=True), layer(5), layers.Dense(1), optimizer=sg.optimizers.SGD(0.1))
+        return stack(layers.Embedding(10, 4, mask_zero=True), layer(5), layers.Dense(1),
+                     optimizer=sg.optimizers.SGD(0.1))
 
     tokens = np.random.default_rng(0).integers(1, 10, (20, 4))
     padded = np.pad(tokens, ((0, 0), (0, 3)))
