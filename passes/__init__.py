@@ -31,6 +31,7 @@ from symgraph.passes.hoist_invariants import hoist_invariants
 from symgraph.passes.inline_branches import inline_branches
 from symgraph.passes.inline_composites import inline_composites
 from symgraph.passes.join_pads import join_pads
+from symgraph.passes.join_updates import join_updates
 from symgraph.passes.keep_blocks import keep_blocks
 from symgraph.passes.manager import INFERENCE, ONNXRUNTIME, PORTABLE, STEP, TRAINING, optimize, prepare_step
 from symgraph.passes.merge_pads import merge_pads
@@ -106,6 +107,7 @@ __all__ = [
     "inline_branches",
     "inline_composites",
     "join_pads",
+    "join_updates",
     "keep_blocks",
     "merge_pads",
     "merge_parallel_matmuls",

@@ -34,6 +34,7 @@ from symgraph.passes.hoist_invariants import hoist_invariants
 from symgraph.passes.inline_branches import inline_branches
 from symgraph.passes.inline_composites import inline_composites
 from symgraph.passes.join_pads import join_pads
+from symgraph.passes.join_updates import join_updates
 from symgraph.passes.keep_blocks import keep_blocks
 from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
@@ -101,7 +102,7 @@ def prepare_step(graph: Graph) -> Graph:
     Rounds differently.
     """
     for pipeline in ((block_channels, block_weight_gradients, scan_recurrence), (inline_composites, *TRAINING),
-                     (replace_masks, keep_blocks, share_common_subexpressions), STEP):
+                     (replace_masks, keep_blocks, share_common_subexpressions, join_updates), STEP):
         graph = optimize(graph, pipeline)
     return graph
 

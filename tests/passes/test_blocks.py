@@ -38,10 +38,10 @@ def convolution(*, batch=2, given=B, made=2 * B, size=(6, 7), window=3, stride=1
 
 
 CONVOLUTIONS = {
-    "plain": {}, "by twos": {"stride": 2}, "of an image": {"given": 3}, "of a grey image": {"given": 1}, "of ONNX's weights": {"keras": False},
-    "with a bias": {"bias": True}, "with a relu": {"relu": True}, "with both": {"bias": True, "relu": True},
-    "with gaps": {"dilation": 2, "pad": 2}, "5x5 without padding": {"window": 5, "pad": 0}, "of many channels": {
-        "given": 3 * B, "made": 4 * B}}
+    "plain": {}, "by twos": {"stride": 2}, "of an image": {"given": 3}, "of a grey image": {"given": 1},
+    "of ONNX's weights": {"keras": False}, "with a bias": {"bias": True}, "with a relu": {"relu": True},
+    "with both": {"bias": True, "relu": True}, "with gaps": {"dilation": 2, "pad": 2},
+    "5x5 without padding": {"window": 5, "pad": 0}, "of many channels": {"given": 3 * B, "made": 4 * B}}
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
