@@ -288,7 +288,8 @@ def test_what_is_not_known_is_told_and_never_imported(config, error, words):
         deserialize_keras_object(config)
 
 
-@pytest.mark.parametrize("value", [object(), int, lambda x: x, sg.Input((2,))], ids=["object", "class", "lambda", "symbol"])
+@pytest.mark.parametrize("value", [object(), int, lambda x: x, sg.Input((2,))],
+                         ids=["object", "class", "lambda", "symbol"])
 def test_what_cannot_be_written_is_told(value):
     with pytest.raises(sg.FormatError, match="cannot be written down"):
         serialize_keras_object(value)

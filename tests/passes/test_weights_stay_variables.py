@@ -48,7 +48,8 @@ def test_what_a_rewriter_computes_of_a_variable_is_read_when_the_graph_runs():
     x = sg.symbol((2, 1))
     graph = sg.Graph([x], [x @ w])
 
-    turned = graph.rewrite(lambda node, operands: (sg.transpose(sg.transpose(operands[1]) @ sg.transpose(operands[0])),))
+    turned = graph.rewrite(
+        lambda node, operands: (sg.transpose(sg.transpose(operands[1]) @ sg.transpose(operands[0])),))
     w.assign([[3.0, 4.0]])
 
     assert sg.runtime.evaluate(turned, [[1.0], [1.0]])[0].numpy().tolist() == [[3.0, 4.0], [3.0, 4.0]]

@@ -80,7 +80,8 @@ def test_a_classifier_learns_and_says_probabilities(iris):
 
 @pytest.mark.parametrize(("units", "loss"), [
     (3, "sparse_categorical_crossentropy"), (3, sg.losses.SparseCategoricalCrossentropy()),
-    (3, sg.losses.sparse_categorical_crossentropy), (1, "binary_crossentropy")], ids=["name", "object", "function", "binary"])
+    (3, sg.losses.sparse_categorical_crossentropy), (1, "binary_crossentropy")],
+    ids=["name", "object", "function", "binary"])
 def test_targets_come_as_the_loss_wants_them(iris, units, loss):
     X, y = iris
     rows = slice(None) if units == 3 else y != "c"
