@@ -57,7 +57,7 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 
 def _together(kinds: Sequence[tuple[tuple[int, ...], np.dtype[Any]]]) -> list[Array]:
-    """Arrays of these shapes and dtypes in one piece of memory, for which NumPy asks for huge pages where it is large."""
+    """Arrays of these shapes and dtypes in one piece of memory; NumPy asks for huge pages where it is large."""
     sizes = [int(np.prod(shape, dtype=np.int64)) * dtype.itemsize for shape, dtype in kinds]
     places = [0, *itertools.accumulate(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]
     raw = np.empty(places[-1] + ALIGNMENT, np.uint8)
