@@ -86,7 +86,7 @@ def test_at_the_end_weights_become_their_moving_averages():
 @pytest.mark.parametrize(("options", "norm"), [
     ({"clipnorm": 0.1}, lambda gs: max(np.sqrt((g**2).sum()) for g in gs)),
     ({"global_clipnorm": 0.1}, lambda gs: np.sqrt(sum((g**2).sum() for g in gs))),
-    ({"clipvalue": 0.1}, lambda gs: max(np.abs(g).max() for g in gs))], ids=str)
+    ({"clipvalue": 0.1}, lambda gs: max(np.abs(g).max() for g in gs))], ids=["one", "all", "values"])
 def test_clipped_gradients_are_at_most_what_was_said(options, norm):
     model = line(sg.optimizers.SGD(1.0, **options))
     before = model.get_weights()
