@@ -10,6 +10,7 @@ import numpy as np
 
 from symgraph.core.errors import TrainingError
 from symgraph.core.structure import flatten, pack
+from symgraph.core.tensor import Operand
 from symgraph.ops.seeds import make_default_seed
 from symgraph.training.batches import check_divides
 from symgraph.training.callbacks import CallbackList
@@ -103,7 +104,8 @@ def run_test(model: Trainer, feed: Feed, callbacks: CallbackList) -> dict[str, A
 def needs_loop(model: Trainer, x: Any, verbose: Any, callbacks: Any) -> bool:
     """Whether predicting for `x` is more than running the graph on arrays."""
     is_shown = verbose in (1, 2) or (verbose == "auto" and is_terminal())
-    return is_shown or _predicts_by_steps(model) or bool(callbacks) or not is_arrays(x)
+    is_foreign = any(hasattr(a, "shape") and not isinstance(a, np.ndarray | np.generic | Operand) for a in flatten(x))
+    return is_shown or is_foreign or _predicts_by_steps(model) or bool(callbacks) or not is_arrays(x)
 
 
 def _predicts_by_steps(model: Any) -> bool:

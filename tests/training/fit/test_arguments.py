@@ -324,6 +324,47 @@ def test_lists_of_numbers_are_arrays():
     assert model.predict([[1.0, 2.0]], verbose=0).shape == (1, 1)
 
 
+class Foreign:
+    """What a data frame, a tensor of another library or a data set on disk looks like from outside."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, array.ndim
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, rows):
+        return Foreign(self.array[rows])
+
+
+@pytest.mark.parametrize("make", [Foreign, sg.tensor, np.ndarray.tolist, np.asfortranarray])
+def test_arrays_of_any_kind_train_evaluate_and_predict(make):
+    model, known = line(), line()
+    known.set_weights(model.get_weights())
+    model.fit(make(X), make(Y), shuffle=False, verbose=0)
+    known.fit(X, Y, shuffle=False, verbose=0)
+
+    assert same_weights(model, known)
+    assert model.evaluate(make(X), make(Y), verbose=0) == known.evaluate(X, Y, verbose=0)
+    np.testing.assert_array_equal(model.predict(make(X), verbose=0), known.predict(X, verbose=0))
+    assert model.test_on_batch(make(X), make(Y)) == known.test_on_batch(X, Y)
+
+
+def test_sparse_matrices_train_and_predict():
+    sparse = pytest.importorskip("scipy.sparse")
+    model, known = line(), line()
+    known.set_weights(model.get_weights())
+    x = np.where(X > 0, X, 0.0).astype(np.float32)
+    model.fit(sparse.csr_matrix(x), Y, shuffle=False, verbose=0)
+    known.fit(x, Y, shuffle=False, verbose=0)
+
+    assert same_weights(model, known)
+    np.testing.assert_array_equal(model.predict(sparse.csr_matrix(x), verbose=0), known.predict(x, verbose=0))
+
+
 def test_the_first_program_of_tensorflow_js_runs():
     model = sg.Sequential([sg.layers.Dense(1, input_shape=[1])])
     model.compile("sgd", "mean_squared_error")
