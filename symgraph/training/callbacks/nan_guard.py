@@ -20,7 +20,8 @@ from symgraph.training.training_state import variables_of
 
 
 class NanGuard(Callback):
-    """Stops training with an error at the first step after which the loss is NaN or infinite.
+    """Stops training with an error at the first step after which the loss is NaN or infinite, or any log where a step
+    of your own gives no "loss".
 
     The error names the epoch, the step and where it came from: the input data and their rows, the targets, the sample
     weights, a weight, or the first tensor of the step that is not finite, with its layer and line. The model is left as
@@ -49,11 +50,9 @@ class NanGuard(Callback):
             self._before = {v: v.numpy() for v in variables_of(self.model).values()}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        loss = (logs or {}).get("loss")
-        reason = None
-        if loss is not None and not np.isfinite(loss).all():
-            reason = f"the loss is {loss}"
-        elif self.check_weights:
+        watched = {"loss": logs["loss"]} if logs and "loss" in logs else dict(logs or {})
+        reason = next((f"the {name} is {value}" for name, value in watched.items() if not _is_finite(value)), None)
+        if reason is None and self.check_weights:
             reason = next(_bad_weights(self.model), None)
         if reason is not None:
             raise NonFiniteError(self._explain(reason, batch))
@@ -122,6 +121,10 @@ class NanGuard(Callback):
         return None if found is None else found.text
 
 
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float | np.ndarray) or bool(np.isfinite(value).all())
+
+
 def _bad_weights(model: Any) -> Iterator[str]:
     for v in model.weights:
         if text := describe(f"the weight {v.path!r}", v.numpy()):
@@ -135,6 +138,8 @@ def _rows(feed: Any, epoch: int, step: int) -> list[int] | None:
 
 def _names(model: Any) -> Mapping[str, list[str]]:
     """What to call the parts of a batch."""
+    if not model._is_connected:  # its step is its own
+        return {"x": ["the input"], "y": ["the target"], "sample_weight": ["the sample weight"]}
     inputs = [f"the input {name!r}" for name in model.input_names]
     outputs = model.output_names
     several = len(outputs) > 1

@@ -26,9 +26,9 @@ class TensorBoard(Callback):
     Scalars: the logs of epochs as `epoch_…`, the learning rate with them; of every evaluation as
     `evaluation_…_vs_iterations`; with `update_freq` a number of batches, or "batch", those of batches as `batch_…`;
     with `write_steps_per_second` also how fast it goes. Every `histogram_freq` epochs the distributions of all weights,
-    with `write_images` as images too. `write_graph` shows the graph of the model, by layers. Every `embeddings_freq`
-    epochs the tables of `Embedding` layers go to the projector, with labels from the files `embeddings_metadata` (one
-    name for all layers, or a dict by layer).
+    with `write_images` as images too. `write_graph` shows the graph of a model that has inputs, by layers. Every
+    `embeddings_freq` epochs the tables of `Embedding` layers go to the projector, with labels from the files
+    `embeddings_metadata` (one name for all layers, or a dict by layer).
 
     Needs the package `tensorboard`: `pip install 'symgraph[tensorboard]'`.
 
@@ -65,7 +65,7 @@ class TensorBoard(Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._batches = 0
-        if self.write_graph:
+        if self.write_graph and self.model._is_connected:
             self._train.graph(self.model.graph)
         if self.embeddings_freq:
             self._describe_embeddings()

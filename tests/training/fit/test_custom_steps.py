@@ -375,3 +375,26 @@ def test_dicts_of_inputs_reach_a_step_of_ones_own():
 
     history = model.fit({"a": X, "b": X}, {"height": Y, "kind": classes()}, batch_size=50, verbose=0).history
     assert history["size"][0] == pytest.approx(float(np.abs(X).mean()), rel=1e-5)
+
+
+def test_callbacks_work_with_a_model_that_is_all_step(tmp_path):
+    model = gan(is_built=False)
+    model.compile("adam", "adam", sg.losses.BinaryCrossentropy(from_logits=True))
+    model.d_optimizer, model.g_optimizer = sg.optimizers.Adam(), sg.optimizers.Adam()
+    callbacks = [
+        sg.callbacks.ModelCheckpoint(tmp_path / "w.ckpt", save_weights_only=True, monitor="g_loss", mode="min"),
+        sg.callbacks.EarlyStopping(monitor="g_loss", mode="min"), sg.callbacks.CSVLogger(tmp_path / "log.csv"),
+        sg.callbacks.ReduceLROnPlateau(monitor="d_loss", mode="min"), sg.callbacks.NanGuard(check_weights=True),
+        sg.callbacks.BackupAndRestore(tmp_path / "backup")]
+
+    assert len(model.fit(X, epochs=2, verbose=0, callbacks=callbacks).epoch) == 2
+
+
+def test_nan_guard_watches_the_logs_of_a_step_without_a_loss():
+    x = X.copy()
+    x[3] = np.nan
+    model = gan(is_built=True)
+    model.compile(sg.optimizers.Adam(), sg.optimizers.Adam(), sg.losses.BinaryCrossentropy(from_logits=True))
+
+    with pytest.raises(sg.NonFiniteError, match=r"the d_loss is nan after step 1 .*the input is nan .* row 3 of the"):
+        model.fit(x, verbose=0, callbacks=[sg.callbacks.NanGuard()])
