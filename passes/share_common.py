@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import cache
+
+import numpy as np
+from onnx import AttributeProto
+from onnx.defs import OpSchema
+from onnx.helper import get_attribute_value
 
 from symgraph.core.graph import Graph, copy_node
 from symgraph.core.inference import freeze_attributes
+from symgraph.core.op import Op
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
 
@@ -18,10 +25,12 @@ MAX_BYTES = 1 << 16
 def share_common_subexpressions(graph: Graph) -> Graph:
     """f(x) … f(x) -> one f(x), for deterministic ops with equal attributes and operands.
 
-    What a body of If, Loop or Scan computes and the graph around it has computed before, the body reads from there.
+    Of two that give different outputs of the same, the one is left that gives more, in the place of the first. What a
+    body of If, Loop or Scan computes and the graph around it has computed before, the body reads from there.
     Constants are equal when dtype, shape and bytes are: 0.0 is not -0.0, 1 is not 1.0.
     """
     known: dict[Hashable, Outputs] = {}
+    fullest = _fullest(graph)
 
     def share(node: Node, operands: Outputs) -> Outputs | None:
         if node.subgraphs():
@@ -30,19 +39,70 @@ def share_common_subexpressions(graph: Graph) -> Graph:
             return None
         key = _key(node, operands)
         found = known.get(key)
-        if found is not None:
-            return found
-        is_same = all(a is b for a, b in zip(operands, node.operands, strict=True))
-        known[key] = node.outputs if is_same else copy_node(node, operands).outputs
-        return None if is_same else known[key]
+        if found is not None and _covers(found, node):
+            return _as_many(found, node)
+        full = fullest.get(key, node)
+        is_same = full is node and all(a is b for a, b in zip(operands, node.operands, strict=True))
+        known[key] = node.outputs if is_same else copy_node(full, operands).outputs
+        return None if is_same else _as_many(known[key], node)
 
     return graph.rewrite(share)
 
 
 def _key(node: Node, operands: Outputs) -> Hashable:
     """What is equal for nodes that compute the same."""
-    present = tuple(x is not None for x in node.outputs)
-    return node.op, tuple(map(_identity, operands)), present, freeze_attributes(node.attributes)
+    present = () if _may_give_less(node.op) else tuple(x is not None for x in node.outputs)
+    defaults = _defaults(node.op)
+    said = {name: value for name, value in node.attributes.items()
+            if name not in defaults or _rounded(value) != _rounded(defaults[name])}
+    return node.op, tuple(map(_identity, operands)), present, freeze_attributes(said)
+
+
+def _rounded(value: object) -> object:
+    """A number as a file holds it: floats have 32 bits."""
+    return np.float32(value) if isinstance(value, float) else value
+
+
+@cache
+def _defaults(op: Op) -> Mapping[str, float]:
+    """What attributes that are numbers stand for where they are left out."""
+    found: dict[str, float] = {}
+    for name, each in ({} if op.schema is None else op.schema.attributes).items():
+        if each.default_value.type in (AttributeProto.FLOAT, AttributeProto.INT):
+            found[name] = get_attribute_value(each.default_value)
+    return found
+
+
+@cache
+def _may_give_less(op: Op) -> bool:
+    """Whether an operator has outputs that may be left out without changing the others."""
+    outputs = () if op.schema is None else op.schema.outputs
+    is_training = op.name == "BatchNormalization" and op.version < 14  # where its moments are asked for
+    return len(outputs) > 1 and not is_training and all(
+        x.option == OpSchema.FormalParameterOption.Optional for x in outputs[1:])
+
+
+def _fullest(graph: Graph) -> dict[Hashable, Node]:
+    """Of nodes that compute the same, but do not give the same outputs, the one that gives most."""
+    found: dict[Hashable, Node] = {}
+    for node in graph.nodes:
+        if not _may_give_less(node.op) or not node.op.is_deterministic or node.subgraphs() or node.body is not None:
+            continue
+        key = _key(node, node.operands)
+        if not _covers(found.setdefault(key, node).outputs, node) and _covers(node.outputs, found[key]):
+            found[key] = node
+    return found
+
+
+def _covers(outputs: Outputs, node: Node) -> bool:
+    """Whether all that a node gives is among the outputs of one like it."""
+    return len(outputs) >= len(node.outputs) and all(
+        x is not None or own is None for x, own in zip(outputs, node.outputs, strict=False))
+
+
+def _as_many(outputs: Outputs, node: Node) -> Outputs:
+    """As many outputs as a node has."""
+    return tuple(None if own is None else x for x, own in zip(outputs, node.outputs, strict=False))
 
 
 def _identity(x: Operand | None) -> Hashable:
