@@ -17,7 +17,7 @@ from symgraph.ops.casting import cast
 from symgraph.ops.creation import zeros_like
 from symgraph.ops.loops import scan
 from symgraph.ops.recurrent import part_of, split, transposed
-from symgraph.ops.recurrent_states import kept_names, states_of_outputs, tanh_slope
+from symgraph.ops.recurrent_states import kept_names, one_minus, states_of_outputs, tanh_slope
 from symgraph.ops.recurrent_way import Way, float_values, ways_of, with_ends
 from symgraph.ops.sizes import Size, dimension, ints, minus, of_rank, vector
 
@@ -126,7 +126,7 @@ def _lstm(back: _Back, seen: Operand, i: Operand, o: Operand, f: Operand, new: O
           squashed: Operand) -> Found:
     way = back.way
     h, added = apply("Mul", o, squashed), apply("Mul", i, new)
-    to_i, to_o, to_f = (apply("Mul", part, _one_minus(gate)) for part, gate in ((added, i), (h, o), (held, f)))
+    to_i, to_o, to_f = (apply("Mul", part, one_minus(gate)) for part, gate in ((added, i), (h, o), (held, f)))
     to_new, to_c = apply("Sub", i, apply("Mul", added, new)), apply("Sub", o, apply("Mul", h, squashed))
 
     def step(dh: Operand, dc: Operand, *factors: Operand) -> tuple[list[Operand], Operand]:
@@ -142,9 +142,9 @@ def _lstm(back: _Back, seen: Operand, i: Operand, o: Operand, f: Operand, new: O
 
 def _gru(back: _Back, seen: Operand, z: Operand, reset: Operand, new: Operand, moved: Operand, part: Operand, *,
          is_linear: bool) -> Found:
-    way, rest = back.way, _one_minus(z)
+    way, rest = back.way, one_minus(z)
     to_z, to_new = apply("Mul", moved, rest), apply("Mul", rest, tanh_slope(new))
-    to_reset = apply("Mul", part, _one_minus(reset))
+    to_reset = apply("Mul", part, one_minus(reset))
     factors = [z, to_z, to_reset, reset, to_new]
     if is_linear:  # all are gradients of h
         factors[2:4] = apply("Mul", to_reset, to_new), apply("Mul", reset, to_new)
@@ -163,29 +163,33 @@ def _gru(back: _Back, seen: Operand, z: Operand, reset: Operand, new: Operand, m
         direct = apply("Add", apply("Mul", dh, z), apply("Mul", dpart, reset))
         return [way.times(gates_to_h, dgates, direct)], (dgates, dnew)
 
-    (dh,), kept = back.over(linear_step if is_linear else step, factors)
-    gates_rows, new_rows, seen_rows = (way.rows(x) for x in (*kept, seen))
+    (dh,), (dgates, dnew) = back.over(linear_step if is_linear else step, factors)
+    gates_rows, new_rows = way.rows(dgates), way.rows(dnew)
     hidden_rows = new_rows
-    h_rows, x_rows = _cut(seen_rows, way.axis, (way.sizes[0], minus(dimension(seen_rows, way.axis), way.sizes[0])))
     if is_linear:
         gates_rows, hidden_rows = way.parted(gates_rows, (2, 1))
-    else:
-        h_rows = way.rows(part)
-    found, of_h = back.weights(gates_rows, seen_rows), way.summed(hidden_rows, h_rows)
-    of_x, *of_ones = _cut(way.summed(new_rows, x_rows), 1, way.sizes[1:])
-    results = {"X": back.x(way.joined(gates_rows, new_rows)), "initial_h": way.placed(dh),
-               "W": apply("Concat", found["W"], of_x, axis=0), "R": apply("Concat", found["R"], of_h, axis=0)}
-    if of_ones:
-        both, first = split(found["B"], 0, (1, 1))[0], apply("Squeeze", of_ones[0], ints(1))
-        second = first
-        if is_linear:
-            second = apply("ReduceSum", hidden_rows, ints(1 if way.is_last else 0), keepdims=0)
-        results["B"] = apply("Concat", both, first, both, second, axis=0)
+    found = _gru_weights(back, gates_rows, new_rows, hidden_rows, way.rows(seen), None if is_linear else way.rows(part))
+    return {**found, "X": back.x(way.joined(gates_rows, new_rows)), "initial_h": way.placed(dh)}
+
+
+def _gru_weights(back: _Back, gates: Operand, new: Operand, hidden: Operand, seen: Operand, part: Operand | None,
+                 ) -> Found:
+    """The gradients of W, R and B, of the rows of the gates, of the candidate, and of what the state adds to it.
+
+    That has seen h and has a bias of its own, or has seen `part` and is the candidate's.
+    """
+    way, found = back.way, back.weights(gates, seen)
+    h, x = _cut(seen, way.axis, (way.sizes[0], minus(dimension(seen, way.axis), way.sizes[0])))
+    of_h, of_x = way.summed(hidden, h if part is None else part), way.summed(new, x)
+    weight, *ones = _cut(of_x, 1, way.sizes[1:])
+    results = {"W": apply("Concat", found["W"], weight, axis=0), "R": apply("Concat", found["R"], of_h, axis=0)}
+    if ones:
+        both, of_input = split(found["B"], 0, (1, 1))[0], apply("Squeeze", ones[0], ints(1))
+        of_state = of_input
+        if part is None:
+            of_state = apply("ReduceSum", hidden, ints(1 if way.is_last else 0), keepdims=0)
+        results["B"] = apply("Concat", both, of_input, both, of_state, axis=0)
     return results
-
-
-def _one_minus(x: Operand) -> Operand:
-    return apply("Sub", 1.0, x)
 
 
 _KINDS: Mapping[str, Callable[..., Found]] = {"RNN": _rnn, "LSTM": _lstm}

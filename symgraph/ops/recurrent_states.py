@@ -82,7 +82,12 @@ def _rnn_of_outputs(way: Way, previous: Operand, y: Operand, *, is_linear: bool)
 
 def tanh_slope(y: Operand) -> Operand:
     """`1 - y²`."""
-    return apply("Sub", 1.0, apply("Mul", y, y))
+    return one_minus(apply("Mul", y, y))
+
+
+def one_minus(x: Operand) -> Operand:
+    """`1 - x`."""
+    return apply("Sub", 1.0, x)
 
 
 def _all_weights(way: Way) -> Operand:
