@@ -101,16 +101,20 @@ def _batch_training_gradient(dys: Many, ys: Many, x: Operand, scale: Operand, ep
 def _layer_normalization_gradient(
         dys: Many, ys: Many, x: Operand, scale: Operand, bias: Operand | None = None, *, axis: int = -1,
         epsilon: float = 1e-5, stash_type: int = 1) -> Gradients:
-    """Mean and 1/deviation, the other outputs, are float32 for half precision."""
+    """Mean and 1/deviation, the other outputs, are float32: also for float64, which needs its own."""
     dtype = x.dtype
     wide = "float32" if dtype in ("float16", "bfloat16") and stash_type == 1 else dtype
     axes = range(axis % x.ndim, x.ndim)
     mean, inverse = (*ys[1:], None, None)[:2]
-    if mean is None or inverse is None:  # passes make one of this and of the operator that gave y
-        operands = (x, scale) if bias is None else (x, scale, bias)
-        _, mean, inverse = apply_many("LayerNormalization", *operands, axis=axis, epsilon=epsilon,
-                                      stash_type=stash_type, outputs=3)
-    h = (cast_to(x, wide) - mean) * inverse
+    if wide != "float32":
+        beyond, inverse = _inverse_deviation(x, axes, epsilon)
+    else:
+        if mean is None or inverse is None:  # passes make one of this and of the operator that gave y
+            operands = (x, scale) if bias is None else (x, scale, bias)
+            _, mean, inverse = apply_many("LayerNormalization", *operands, axis=axis, epsilon=epsilon,
+                                          stash_type=stash_type, outputs=3)
+        beyond = cast_to(x, wide) - mean
+    h = beyond * inverse
     dy, d_mean, d_inverse = (*dys, None, None)[:3]
     parts = []
     if dy is not None:
