@@ -149,7 +149,7 @@ def _clone_connected(model: Model, input_tensors: Any, copy: CloneFunction, call
     makes_itself = type(model).__init__ is not Model.__init__
     cls = Model if makes_itself else type(model)
     twin = cls(pack(model._input_structure, inputs), outputs, name=model.name)
-    twin.trainable = model.trainable
+    twin._trainable = model.trainable  # that of the layers inside is their own
     shared = [v.name for v in twin.graph.variables if v in variables]
     if shared:
         raise LayerError(f'clone_model: model "{model.name}" uses the variable {shared[0]!r} inside of a loop or a '

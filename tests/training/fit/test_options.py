@@ -182,6 +182,17 @@ def test_a_frozen_model_inside_of_another_keeps_its_weights():
     assert len(model.trainable_variables) == 2
 
 
+def test_thawing_a_model_thaws_the_layers_inside_which_may_be_frozen_one_by_one():
+    inner = sg.Sequential([sg.Input((4,)), layers.Dense(4, name="a"), layers.Dense(3, name="b")])
+    model = sg.Sequential([sg.Input((4,)), inner, layers.Dense(1, name="c")])
+    model.trainable = False
+    assert model.trainable_variables == [] and not inner.layers[0].trainable
+    model.trainable = True
+    inner.layers[0].trainable = False
+
+    assert [v.name.split("/")[-2] for v in model.trainable_variables] == ["b", "b", "c", "c"]
+
+
 def test_learning_rate_schedules_count_steps_over_epochs():
     model = line(sg.optimizers.SGD(sg.optimizers.schedules.PiecewiseConstantDecay([5, 10], [0.1, 0.01, 0.0])))
     model.fit(X, Y, batch_size=10, epochs=2, verbose=0)
