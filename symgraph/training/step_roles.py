@@ -37,12 +37,12 @@ def read_step(source: str | os.PathLike[str] | bytes) -> tuple[dict[str, Any], d
 
 
 def _roles(model: ModelProto, who: str) -> dict[str, Any]:
-    text = [entry.value for entry in model.metadata_props if entry.key == KEY]
+    text: list[str | bytes] = [entry.value for entry in model.metadata_props if entry.key == KEY]
     if not text:
         raise FormatError(f"{who} is no training step; Model.export_train_step, export_grad and export_eval write "
                           "them, load_onnx reads other ONNX files")
-    try:
-        roles = read_json(text[0].encode())
+    try:  # protobuf gives bytes where a text is not UTF-8
+        roles = read_json(text[0].encode() if isinstance(text[0], str) else text[0])
     except (FormatError, LimitError) as error:
         raise type(error)(f"{who}: its metadata {KEY!r} is {error}") from None
     version = roles.get("version") if isinstance(roles, dict) else None
@@ -65,7 +65,7 @@ def _check_names(model: ModelProto, roles: dict[str, Any], who: str) -> None:
     inputs = [value.name for value in model.graph.input if value.name not in weights]
     given = [*roles["x"], *roles["y"], *roles["sample_weight"], *roles["state"]]
     if len(set(given)) != len(given) or set(given) != set(inputs):
-        odd = sorted({name for name in given if given.count(name) > 1} or set(given) ^ set(inputs))
+        odd = sorted({name for name in given if given.count(name) > 1} or set(given) ^ set(inputs), key=str)
         raise FormatError(f"{who}: its metadata {KEY!r} and its inputs do not fit: {', '.join(map(repr, odd[:8]))}")
     outputs = {value.name for value in model.graph.output}
     used = [roles["loss"], *roles["predictions"], *roles["metrics"].values(), *roles["gradients"].values(),

@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph.core.errors import SymgraphError, TrainingError, nearest
 from symgraph.core.variable import Variable
+from symgraph.layers.layer import Layer
 from symgraph.training.step_roles import Array, read_step
 from symgraph.training.step_variables import variables_of
 
@@ -83,6 +84,11 @@ class TrainStep:
 
         Errors: `TrainingError` naming all that is missing, unknown, or of another shape or dtype; then nothing is set.
         """
+        if not isinstance(model, Layer) or not hasattr(model, "optimizer"):
+            raise TrainingError(f"load_into sets the weights of a model, got {type(model).__name__}")
+        if not isinstance(state, Mapping):
+            raise TrainingError("load_into takes a state as a dict of arrays by input name, as initial_state() gives "
+                                f"it; got {type(state).__name__}")
         if not model.weights:
             raise TrainingError(f'model "{model.name}" has no weights yet; call it on data before a state is loaded')
         if model.optimizer is not None:

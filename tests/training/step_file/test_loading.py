@@ -1,6 +1,7 @@
 """Reading files of steps, good and bad, and setting a model to a state."""
 
 import json
+import re
 
 import numpy as np
 import onnx
@@ -166,6 +167,21 @@ def test_every_cut_of_a_file_is_an_error(tmp_path):
             sg.TrainStep.load(data[:end])
 
 
+@pytest.mark.parametrize("text", [b'"version"', b"numbers", b"dense0/kernel"])
+def test_a_text_that_is_not_utf8_is_an_error_of_ours(text, tmp_path):
+    exported(tmp_path / "step.onnx", "model/regression")
+    data = (tmp_path / "step.onnx").read_bytes()
+    errors = []
+
+    for place in re.finditer(re.escape(text), data):
+        try:
+            sg.TrainStep.load(data[:place.start()] + b"\xff" + data[place.start() + 1:])
+        except sg.SymgraphError as error:
+            errors.append(error)
+
+    assert errors
+
+
 def test_files_that_are_not_there_and_models_without_steps_are_errors(tmp_path):
     dense(2, 1).export(tmp_path / "model.onnx")
 
@@ -308,6 +324,22 @@ def test_a_model_without_weights_is_an_error_that_says_what_to_do(tmp_path):
 
     with pytest.raises(sg.TrainingError, match="has no weights yet; call it on data"):
         step.load_into(sg.Sequential([layers.Dense(1)]), state)
+
+
+@pytest.mark.parametrize("state", [None, [np.zeros((4, 6))], np.zeros(3), "state.npz"])
+def test_what_is_no_state_is_an_error_that_says_what_one_is(state, tmp_path):
+    step, _ = trained(tmp_path)
+
+    with pytest.raises(sg.TrainingError, match=f"a dict of arrays by input name.*got {type(state).__name__}"):
+        step.load_into(regression()[0], state)
+
+
+def test_what_is_no_model_is_an_error(tmp_path):
+    step, state = trained(tmp_path)
+
+    for other in (None, "model.onnx", layers.Dense(1)):
+        with pytest.raises(sg.TrainingError, match=f"weights of a model, got {type(other).__name__}"):
+            step.load_into(other, state)
 
 
 def test_numbers_and_lists_are_a_state_as_well(tmp_path):
