@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symgraph.core.tensor import Operand
+from symgraph.core.types import is_integer
 from symgraph.layers import activations
 from symgraph.layers.counted_steps import count_steps
 from symgraph.layers.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, Seed, SimpleRNNCell
@@ -14,6 +15,7 @@ from symgraph.ops.arithmetic import multiply
 from symgraph.ops.creation import zeros
 from symgraph.ops.indexing import choose
 from symgraph.ops.joining import concat, split
+from symgraph.ops.promotion import cast_to
 from symgraph.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
 __all__ = ["GRU", "LSTM", "SimpleRNN"]
@@ -25,6 +27,7 @@ class OperatorRNN(RNN):
     The kernel `(n, gates * units)` becomes `(1, gates * units, n)` by ops on the weight, so gradients reach it.
     """
 
+    ndim = 3
     cell: RecurrentCell
     operator = ""
     order: tuple[int, ...] = (0,)
@@ -50,6 +53,8 @@ class OperatorRNN(RNN):
         x_mask, h_mask = self.cell.masks or (None, None)
         if h_mask is not None or not self.is_usual:
             return super().run(x, initial, mask, training)
+        if is_integer(x.dtype) or x.dtype == "bool":
+            x = cast_to(x, self.compute_dtype)
         if x_mask is not None:
             x = multiply(x, expand_dims(x_mask, 1))
         counted = None if mask is None else count_steps(x, mask)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgraph.core.tensor import Operand
+from symgraph.core.types import TensorType
 from symgraph.layers import constraints, initializers, regularizers
 from symgraph.layers.checked import CheckedLayer
 from symgraph.ops.arithmetic import add, multiply, subtract
@@ -94,15 +95,25 @@ class RecurrentCell(CheckedLayer):
     def _mask(self, shape: tuple[Any, ...], rate: float) -> Operand | None:
         return dropout(ones(shape, self.compute_dtype), rate, seed=self.seed_generator) if rate else None
 
-    def call(self, inputs: Operand, states: Any, training: bool = False) -> Step:
-        """The output and the new states."""
+    def call(self, inputs: Operand, states: Any, training: bool = False) -> Any:
+        """The output and the new states: a list, or a tensor where the one state was given as a tensor."""
+        given = self._checked([states] if isinstance(states, Operand) else list(states))
+        inner = given[0]
         if training:
             x_mask, h_mask = self.draw_masks(inputs) if self.masks is None else self.masks
             inputs = inputs if x_mask is None else multiply(inputs, x_mask)
-            inner = states[0] if h_mask is None else multiply(states[0], h_mask)
-        else:
-            inner = states[0]
-        return self.step(inputs, inner, list(states))
+            inner = inner if h_mask is None else multiply(inner, h_mask)
+        h, new = self.step(inputs, inner, given)
+        return h, new[0] if isinstance(states, Operand) else new
+
+    def _checked(self, states: list[Operand]) -> list[Operand]:
+        if len(states) != self.states:
+            raise self.error(f"expects a list of {self.states} states, got {len(states)}")
+        for state in states:
+            shape = state.type.shape if isinstance(state.type, TensorType) else None
+            if shape is not None and (len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != self.units)):
+                raise self.error(f"expects states of shape (batch, {self.units}), got {state.type}")
+        return states
 
     def step(self, inputs: Operand, inner: Operand, states: list[Operand]) -> Step:
         """One step; `inner` is the first state as the recurrent kernel is to see it."""
@@ -117,8 +128,8 @@ class RecurrentCell(CheckedLayer):
 class SimpleRNNCell(RecurrentCell):
     """`h = activation(x @ kernel + h @ recurrent_kernel + bias)`; states `[h]`.
 
-    Inputs `(batch, n)` and a list of states; returns `(h, [h])`. Weights: `kernel` (n, units),
-    `recurrent_kernel` (units, units), `bias` (units,).
+    Inputs `(batch, n)` and a list of states, or the state itself; returns `(h, [h])`, or `(h, h)`. Weights: `kernel`
+    (n, units), `recurrent_kernel` (units, units), `bias` (units,).
 
     >>> import symgraph as sg
     >>> h, states = sg.layers.SimpleRNNCell(4)(sg.ones((2, 3)), [sg.zeros((2, 4))])

@@ -8,6 +8,7 @@ from typing import Any
 from symgraph.core.scope import current_layer, current_trace, layer_scope
 from symgraph.core.structure import flatten, map_structure
 from symgraph.core.tensor import Operand
+from symgraph.core.types import TensorType, format_dims
 from symgraph.core.variable import Variable
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
@@ -94,6 +95,8 @@ class StackedRNNCells(Layer):
     def __init__(self, cells: Any, **options: Any) -> None:
         super().__init__(**options)
         self.cells = [layer_from(cell, self.dtype_policy) for cell in cells]
+        if not self.cells:
+            raise self.error("needs at least one cell, got none")
         for cell in self.cells:
             if not is_cell(cell):
                 raise self.error(f"a cell is a layer with call(inputs, states) and state_size, got {cell!r}")
@@ -179,6 +182,8 @@ class RNN(CheckedLayer):
             if not self.cell.built:
                 self.cell.build((input_shape[0], *input_shape[2:]))
                 self.cell.built = True
+        if isinstance(self.cell, RecurrentCell):
+            self.axes = self.cell.axes
         if self.stateful:
             self._make_states(input_shape[0])
 
@@ -231,6 +236,7 @@ class RNN(CheckedLayer):
             count = len(sizes_of(self.cell))
             if len(initial_state) != count:
                 raise self.error(f"initial_state must be {count} states, got {len(initial_state)}")
+            self._check_states(sequences, initial_state)
         kept = self._present_states(sequences) if self.stateful else None
         if mask is not None:
             mask = as_step_mask(self, mask, sequences)
@@ -250,6 +256,14 @@ class RNN(CheckedLayer):
                 kept_state.assign(cast(state, kept_state.dtype))
         output = ys if self.return_sequences else last
         return (output, *by_cell(self.cell, states)) if self.return_state else output
+
+    def _check_states(self, sequences: Operand, states: list[Any]) -> None:
+        for state, size in zip(states, sizes_of(self.cell), strict=True):
+            wanted = (sequences.shape[0], *(size if isinstance(size, list | tuple) else (size,)))
+            shape = state.type.shape if isinstance(state, Operand) and isinstance(state.type, TensorType) else None
+            if shape is not None and (len(shape) != len(wanted) or any(
+                    isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(shape, wanted, strict=True))):
+                raise self.error(f"expects an initial_state of shape ({format_dims(wanted)}), got {state.type}")
 
     def run(self, x: Operand, initial: list[Operand] | None, mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
         """All outputs `(batch, steps, size)`, the last one, and the last states, step by step (ONNX Scan)."""

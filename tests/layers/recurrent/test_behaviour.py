@@ -163,13 +163,49 @@ def test_time_distributed_is_the_layer_at_every_step(rng):
         np.testing.assert_allclose(y[:, i], inner(x[:, i]).numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["SimpleRNN", "GRU"])
+def test_a_cell_takes_its_one_state_by_itself_and_gives_it_so(rng, kind):
+    cell, x, h = getattr(layers, f"{kind}Cell")(4), draw(rng, 2, 3), draw(rng, 2, 4)
+    y, (state,) = cell(x, [h])
+
+    alone, alone_state = cell(x, h)
+
+    assert np.array_equal(alone, y) and np.array_equal(alone_state, state)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_whole_numbers_are_sequences_as_well(rng, kind, activation):
+    layer, x = getattr(layers, kind)(4, activation), rng.integers(-2, 3, (2, 5, 3))
+
+    assert np.array_equal(layer(x), layer(x.astype(np.float32)))
+
+
+def of_size_3(layer):
+    layer(np.ones((2, 5, 3), np.float32))
+    return layer
+
+
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: layers.LSTM(0), "units must be a whole number from 1 on, got 0"),
     (lambda: layers.LSTM(4, activation="tanj"), "tanh"),
     (lambda: layers.LSTM(4, dropout=2), "dropout must be a number from 0 to 1"),
-    (lambda: layers.LSTM(4)(np.ones((2, 3), np.float32)), "expects at least 3 dimensions"),
+    (lambda: layers.LSTM(4)(np.ones((2, 3), np.float32)), "expects 3 dimensions"),
+    (lambda: layers.LSTM(4)(np.ones((2, 3, 4, 5), np.float32)), "expects 3 dimensions"),
+    (lambda: layers.RNN(layers.LSTMCell(4))(np.ones((2, 3), np.float32)), "expects at least 3 dimensions"),
+    (lambda: layers.RNN([]), "needs at least one cell"),
+    (lambda: of_size_3(layers.GRU(4))(np.ones((2, 5, 4), np.float32)), "whose last dimension is 3"),
     (lambda: layers.LSTM(4)(np.ones((2, 5, 3), np.float32), initial_state=[np.ones((2, 4), np.float32)]),
      "initial_state must be 2 states, got 1"),
+    (lambda: layers.GRU(4)(np.ones((2, 5, 3), np.float32), initial_state=np.ones((2, 3), np.float32)),
+     r"expects an initial_state of shape \(2, 4\), got float32\[2, 3\]"),
+    (lambda: layers.GRU(4, "relu")(np.ones((2, 5, 3), np.float32), initial_state=np.ones((1, 4), np.float32)),
+     r"expects an initial_state of shape \(2, 4\), got float32\[1, 4\]"),
+    (lambda: layers.LSTMCell(4)(np.ones((2, 3), np.float32), np.ones((2, 4), np.float32)),
+     "expects a list of 2 states, got 1"),
+    (lambda: layers.GRUCell(4)(np.ones((2, 3), np.float32), []), "expects a list of 1 states, got 0"),
+    (lambda: layers.GRUCell(4)(np.ones((2, 3), np.float32), [np.ones((2, 3), np.float32)]),
+     r"expects states of shape \(batch, 4\), got float32\[2, 3\]"),
     (lambda: layers.RNN(layers.Dense(3)), "a cell is a layer"),
     (lambda: layers.Bidirectional(layers.Dense(3)), "needs recurrent layers"),
     (lambda: layers.Bidirectional(layers.LSTM(3), merge_mode="max"), "merge_mode must be one of"),
