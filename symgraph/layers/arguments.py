@@ -39,11 +39,20 @@ def is_plain_data(value: Any) -> bool:
 
 def build_arguments(layer: Layer, args: tuple[Any, ...], kwargs: Mapping[str, Any],
                     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What `build` is given: the shape of the first argument of `call`, or those that its parameters name."""
-    wanted = list(inspect.signature(layer.build).parameters)
+    """What `build` is given: the shape of the first argument of `call`, or those that its parameters name.
+
+    Errors: `LayerError` where an argument that it cannot do without is not there.
+    """
+    wanted = inspect.signature(layer.build).parameters
     if len(wanted) > 1 and all(name.endswith("_shape") for name in wanted):
-        given = {**dict(zip(list(call_parameters(type(layer)))[1:], args, strict=False)), **kwargs}
+        names = list(call_parameters(type(layer)))[1:]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
         found = {name: given.get(name.removesuffix("_shape")) for name in wanted}
+        absent = [name.removesuffix("_shape") for name, parameter in wanted.items()
+                  if found[name] is None and parameter.default is inspect.Parameter.empty]
+        if absent:
+            raise layer.error(f"is called without {' and '.join(absent)}; its call has the arguments "
+                              f"{', '.join(names)}")
         return (), {name: _shapes_of(x) for name, x in found.items() if x is not None}
     return (_shapes_of(args[0] if args else next(iter(kwargs.values()), None)),), {}
 

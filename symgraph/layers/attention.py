@@ -64,7 +64,8 @@ class Attention(CheckedLayer):
         if not isinstance(inputs, list | tuple) or len(inputs) not in (2, 3) or not all(
                 isinstance(x, Operand) and isinstance(x.type, TensorType) and x.type.shape is not None
                 for x in inputs):
-            got = f"{len(inputs)} of them" if isinstance(inputs, list | tuple) else repr(inputs)
+            got = f"{len(inputs)} of them" if isinstance(inputs, list | tuple) else (
+                str(inputs.type) if isinstance(inputs, Operand) else repr(inputs))
             raise self.error(f"expects a list of tensors, [query, value] or [query, value, key], got {got}")
         query, value, key = inputs[0], inputs[1], inputs[-1]
         shapes = ", ".join(str(x.type) for x in inputs)

@@ -11,6 +11,7 @@ from symgraph.core.errors import LayerError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType
 from symgraph.layers import activations
+from symgraph.layers.arguments import call_parameters
 from symgraph.layers.layer import Layer
 
 DATA_FORMATS = ("channels_last", "channels_first")
@@ -28,7 +29,8 @@ class CheckedLayer(Layer):
     axes: Mapping[int, int] | None = None
 
     def _ensure_built(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._check_inputs(args[0] if args else kwargs.get("inputs"))
+        first = list(call_parameters(type(self)))[1]
+        self._check_inputs(args[0] if args else kwargs.get(first))
         super()._ensure_built(args, kwargs)
 
     def _check_inputs(self, inputs: Any) -> None:

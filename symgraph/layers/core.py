@@ -141,7 +141,11 @@ class Masking(CheckedLayer):
         super().__init__(**options)
         if isinstance(mask_value, Mapping):
             mask_value = np.asarray(mask_value["config"]["value"], mask_value["config"]["dtype"])
-        if np.isnan(np.asarray(mask_value, np.float64)).any():
+        try:
+            is_nan = np.isnan(np.asarray(mask_value, np.float64)).any()
+        except (TypeError, ValueError):
+            raise self.error(f"mask_value must be a number, or a tensor of numbers, got {mask_value!r}") from None
+        if is_nan:
             raise self.error("mask_value is NaN, which equals nothing, so no step would ever be masked; give another "
                              "number, or the mask itself to the layers that take one")
         self.mask_value = mask_value

@@ -7,7 +7,7 @@ from typing import Any
 
 from symgraph.core.scope import layer_scope
 from symgraph.core.tensor import Operand
-from symgraph.core.types import Shape, TensorType, format_dims
+from symgraph.core.types import Dim, Shape, TensorType, format_dims
 from symgraph.layers import constraints, initializers, regularizers
 from symgraph.layers.attention_heads import attend
 from symgraph.layers.attention_masks import as_bool, causal_mask, merge_masks, step_masks, window_mask
@@ -71,8 +71,7 @@ class HeadsLayer(CheckedLayer):
             if len(given) < 3:
                 raise self.error(f"expects {name} of at least 3 dimensions (batch, steps, size), got shape "
                                  f"({format_dims(given)})")
-        if len(value) != len(key) or any(isinstance(a, int) and isinstance(b, int) and a != b
-                                         for a, b in zip(value[1:-1], key[1:-1], strict=True)):
+        if len(value) != len(key) or any(map(_differ, value[1:-1], key[1:-1])):
             raise self.error(f"value and key differ in their last dimension at most, got shapes "
                              f"({format_dims(value)}) and ({format_dims(key)})")
         own, shared = heads
@@ -91,6 +90,15 @@ class HeadsLayer(CheckedLayer):
         for name, x, projection in (("query", query, self.query_dense), ("value", value, self.value_dense),
                                     ("key", key, self.key_dense)):
             self._check(name, x, projection)
+        lengths = [(query.shape[axis], value.shape[axis], key.shape[axis]) for axis in axes]
+        if any(_differ(v, k) for _, v, k in lengths):
+            raise self.error(f"expects value and key of equal length, got {value.type} and {key.type}")
+        if isinstance(attention_mask, Operand) and isinstance(attention_mask.type, TensorType):
+            wanted = [*(q for q, _, _ in lengths), *(v for _, v, _ in lengths)]
+            given = attention_mask.type.shape or ()
+            if any(a != 1 and _differ(a, b) for a, b in zip(given[::-1], wanted[::-1], strict=False)):
+                raise self.error(f"expects an attention_mask whose last dimensions are ({format_dims(wanted)}), got "
+                                 f"{attention_mask.type}")
         mask = self._merged_mask(query, value, axes, masks, attention_mask, is_causal=is_causal)
         is_open = mask is None or (is_causal and self.sliding_window is None and attention_mask is None
                                    and all(m is None for m in masks))
@@ -131,6 +139,11 @@ class HeadsLayer(CheckedLayer):
             raise self.error(f"a mask has {2 * len(axes)} to {most} dimensions here, the last ones for queries and "
                              f"keys; got {merged.type}")
         return merged
+
+
+def _differ(a: Dim, b: Dim) -> bool:
+    """Whether two sizes are known to be different."""
+    return isinstance(a, int) and isinstance(b, int) and a != b
 
 
 def _anew(initializer: Any) -> Any:

@@ -332,6 +332,10 @@ ERRORS = [
     (lambda: layers.MultiHeadAttention(2, 4)(layers.Input((3, 8)), layers.Input((3, 8)),
                                              attention_mask=np.ones((3,), bool)), "a mask has 2 to 4 dimensions here"),
     (lambda: layers.MultiHeadAttention(2, 4)(layers.Input((3, None)), layers.Input((3, 8))), "needs a known size"),
+    (lambda: layers.MultiHeadAttention(2, 4)(layers.Input((3, 8))), "is called without value; its call has the arg"),
+    (lambda: layers.MultiHeadAttention(2, 4)(layers.Input((3, 8)), layers.Input((5, 8)),
+                                             attention_mask=np.ones((1, 3, 4), bool)),
+     r"an attention_mask whose last dimensions are \(3, 5\), got bool\[1, 3, 4\]"),
     (lambda: layers.Attention()(layers.Input((3, 8))), "expects a list of tensors"),
     (lambda: layers.Attention()([layers.Input((3, 8)), layers.Input((3, 7))]), "query and key differ in size, 8 and 7"),
     (lambda: layers.Attention()([layers.Input((3, 8)), layers.Input((4, 8)), layers.Input((5, 8))]),
@@ -352,3 +356,5 @@ def test_a_layer_that_is_built_refuses_other_sizes():
 
     with pytest.raises(LayerError, match=r'layer "mine" \(MultiHeadAttention\): expects value whose last dimension is'):
         layer(layers.Input((3, 8)), layers.Input((3, 7)))
+    with pytest.raises(LayerError, match="expects value and key of equal length"):
+        layer(layers.Input((3, 8)), layers.Input((3, 8)), layers.Input((4, 8)))

@@ -36,6 +36,8 @@ def applied(layer, *shapes, **options):
     (lambda: layers.EinsumDense("abc->ab", 3, name="mine"), "equation must be like"),
     (lambda: layers.Dot((1, 2, 3), name="mine"), "axes"),
     (lambda: layers.Masking(float("nan"), name="mine"), "NaN, which equals nothing"),
+    (lambda: layers.Masking("none", name="mine"), "mask_value must be a number, or a tensor of numbers, got 'none'"),
+    (lambda: layers.LSTM(2, name="mine")(sequences=None), "expects one tensor, got None"),
     (lambda: layers.Lambda(3, name="mine"), "function must be callable"),
     (applied(layers.Dense(2, name="mine"), (None,)), r"needs a known size along axis -1 .*\(None, None\)"),
     (applied(layers.Dense(2, name="mine"), ()), r"expects at least 2 dimensions, got float32\[\?\]"),
