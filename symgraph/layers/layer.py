@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.apply import apply_op, symbol
-from symgraph.core.errors import LayerError, ShapeError, nearest
+from symgraph.core.errors import LayerError, ShapeError, SymgraphError, nearest
 from symgraph.core.memory import dispose
 from symgraph.core.scope import (
     Trace,
@@ -372,10 +372,11 @@ class Layer:
         if len(values) != len(variables):
             names = ", ".join(f"{v.name} {v.shape}" for v in variables) or "none"
             raise LayerError(f'layer "{self.name}" has {len(variables)} weights ({names}), got {len(values)} arrays')
-        for variable, value in zip(variables, values, strict=True):
-            if variable.shape != value.shape:
-                raise LayerError(f'layer "{self.name}": weight {variable.name!r} has shape {variable.shape}, '
-                                 f"got an array of shape {value.shape}")
+        for i, variable in enumerate(variables):
+            try:
+                values[i] = variable._fitting(values[i])
+            except (SymgraphError, ValueError) as error:
+                raise LayerError(f'layer "{self.name}": weight {variable.name!r} does not fit: {error}') from None
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 

@@ -145,7 +145,9 @@ def test_weights_are_set_all_or_none():
     before = model.get_weights()
 
     with pytest.raises(LayerError, match=r"conv/bias.*\(3,\).*\(4,\)"):
-        model.set_weights([before[0], np.zeros(4), *before[2:]])
+        model.set_weights([before[0] + 1, np.zeros(4), *before[2:]])
+    with pytest.raises(LayerError, match="conv/bias' does not fit: could not convert"):
+        model.set_weights([before[0] + 1, np.array(["a", "b", "c"]), *before[2:]])
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
 
