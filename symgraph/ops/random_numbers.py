@@ -124,7 +124,7 @@ def dropout(inputs: object, rate: float, noise_shape: Sequence[int | None] | Non
     `noise_shape` has an entry for each axis: 1 drops along the whole axis at once, None is the size of
     `inputs`. `seed` as in `uniform`.
 
-    Errors: `OpError` for a rate outside 0 to 1, `ShapeError` for a noise shape of another rank.
+    Errors: `OpError` for a rate outside 0 to 1, `ShapeError` for a noise shape that does not fit.
 
     >>> import symgraph as sg
     >>> sorted(set(sg.random.dropout(sg.tensor([1.0] * 100), 0.5, seed=1).tolist()))
@@ -133,11 +133,15 @@ def dropout(inputs: object, rate: float, noise_shape: Sequence[int | None] | Non
     x = as_operand(inputs)
     if not is_floating(x.dtype):
         x = cast_to(x, "float32")
-    if not 0 <= rate <= 1:
+    if not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
         raise OpError(f"dropout: rate is the share of elements to drop, from 0 to 1, got {rate!r}")
     if noise_shape is not None and len(noise_shape) != x.ndim:
         raise ShapeError(f"dropout: noise_shape {tuple(noise_shape)} has {len(noise_shape)} entries, "
                          f"the inputs have shape {x.shape}")
+    if any(isinstance(a, int) and isinstance(b, int) and a not in (1, b)
+           for a, b in zip(noise_shape or (), x.shape, strict=False)):
+        raise ShapeError(f"dropout: each entry of noise_shape is 1, None or the size of the inputs, got "
+                         f"{tuple(noise_shape or ())} for shape {x.shape}")
     if rate == 0:
         return x
     key, number = draw_key(seed, is_symbolic=is_symbolic(x))

@@ -399,6 +399,9 @@ BAD = {
     "rate": (lambda: random.dropout(np.ones(2, np.float32), 1.5), "0 to 1, got 1.5"),
     "parameter shape": (lambda: random.normal((2,), np.zeros(3)), r"shape \(3,\) does not broadcast.*\(2,\)"),
     "noise shape": (lambda: random.dropout(np.ones((2, 3), np.float32), 0.5, (1,)), "1 entries"),
+    "noise size": (lambda: random.dropout(np.ones((2, 3), np.float32), 0.5, (3, 1)),
+                   r"1, None or the size of the inputs, got \(3, 1\) for shape \(2, 3\)"),
+    "rate of text": (lambda: random.dropout(np.ones(2, np.float32), "half"), "0 to 1, got 'half'"),
 }
 
 
