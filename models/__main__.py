@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from symgraph.core.errors import SymgraphError
+
 NAMES = ("mlp", "convnet", "resnet", "lstm_text", "gpt")
 
 
@@ -16,7 +18,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.file and options.name not in ("lstm_text", "gpt"):
         parser.error(f"{options.name} learns digits, not a text")
-    import_module(f"symgraph.models.{options.name}").main(*([options.file] if options.file else []))
+    try:
+        import_module(f"symgraph.models.{options.name}").main(*([options.file] if options.file else []))
+    except (SymgraphError, OSError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgraph.core.errors import MissingDependencyError
+from symgraph.core.errors import FormatError, MissingDependencyError
 
 Array = np.ndarray[Any, Any]
 
@@ -64,6 +65,23 @@ class Text:
         used = self.numbers[first:first + count * length + 1][:count * length + 1]
         count = (len(used) - 1) // length
         return used[:count * length].reshape(count, length), used[1:count * length + 1].reshape(count, length)
+
+
+def text_to_learn(path: str | None = None) -> Text:
+    """The text in a file, or the beginning of Python's own help texts.
+
+    Errors: `FormatError` for what is no file of UTF-8 text, or of fewer than 1,000 characters.
+    """
+    if path is None:
+        return python_topics()
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
+        raise FormatError(f"{path}: {reason}, expected a text to learn from") from None
+    if len(text) < 1000:
+        raise FormatError(f"{path}: {len(text)} characters, expected 1,000 or more to learn from")
+    return Text(text)
 
 
 def python_topics(characters: int = 200_000) -> Text:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from symgraph import layers, ops
-from symgraph.models.datasets import Text, python_topics
+from symgraph.models.datasets import text_to_learn
 from symgraph.models.sampling import generate
 from symgraph.training.model import Model
 
@@ -61,7 +60,7 @@ def main(path: str | None = None, epochs: int = 2) -> Model:
     from symgraph.training.losses import SparseCategoricalCrossentropy
     from symgraph.training.optimizers import AdamW
 
-    text = Text(Path(path).read_text(encoding="utf-8")) if path else python_topics()
+    text = text_to_learn(path)
     x, y = text.windows(64)
     model = gpt(len(text.characters))
     model.compile(AdamW(1e-3), SparseCategoricalCrossentropy(from_logits=True))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from symgraph import layers
-from symgraph.models.datasets import Text, python_topics
+from symgraph.models.datasets import text_to_learn
 from symgraph.models.sampling import generate
 from symgraph.training.model import Model
 
@@ -29,7 +27,7 @@ def main(path: str | None = None, epochs: int = 2) -> Model:
     from symgraph.training.losses import SparseCategoricalCrossentropy
     from symgraph.training.optimizers import Adam
 
-    text = Text(Path(path).read_text(encoding="utf-8")) if path else python_topics()
+    text = text_to_learn(path)
     x, y = text.windows(64)
     model = lstm_text(len(text.characters))
     model.compile(Adam(3e-3), SparseCategoricalCrossentropy(from_logits=True))

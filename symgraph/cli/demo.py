@@ -15,8 +15,14 @@ def add_command(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser("demo", help="train a classifier of digits; import ResNet-50 and build on it")
     parser.add_argument("--output", type=Path, help="keep models, training step and learning curve here")
-    parser.add_argument("--epochs", type=int, default=15, help="how long to train, 15 unless given")
+    parser.add_argument("--epochs", type=_whole, default=15, help="how long to train, 15 unless given")
     parser.set_defaults(run=run)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> None:

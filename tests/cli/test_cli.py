@@ -23,6 +23,14 @@ def test_the_demo_goes_all_the_way_and_keeps_the_files(capsys, tmp_path):
         assert {o.domain for o in onnx.load(tmp_path / f"{name}.onnx").opset_import} <= {"", "ai.onnx"}
 
 
+@pytest.mark.parametrize("epochs", ["0", "-3", "many"])
+def test_the_demo_refuses_to_train_for_no_epochs(epochs, capsys):
+    with pytest.raises(SystemExit):
+        main(["demo", "--epochs", epochs])
+
+    assert f"expected a whole number from 1 on, got {epochs}" in capsys.readouterr().err
+
+
 def test_inspect_counts_operators_and_shows_inputs(capsys, tmp_path):
     x = sg.Input((3,), name="x", batch_size="N")
     sg.Model(x, sg.layers.Dense(2, name="head")(x)).export(tmp_path / "m.onnx", metadata={"author": "us"})

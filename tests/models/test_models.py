@@ -1,6 +1,8 @@
 """The model definitions: each builds, trains a little on real data, exports, and shows an intermediate output."""
 
 import os
+import subprocess
+import sys
 from importlib import import_module
 
 import numpy as np
@@ -82,6 +84,31 @@ def test_the_example_of_a_file_runs_and_leaves_its_files(name, tmp_path, monkeyp
 
     assert sorted(os.listdir(tmp_path)) == [f"{name}.onnx", f"{name}_step.onnx"]
     assert "val_loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (None, "No such file or directory, expected a text"), (b"", "0 characters, expected 1,000 or more"),
+    (b"\xff" * 2000, "not text in UTF-8, expected a text")])
+def test_a_file_that_is_no_text_to_learn_from_is_one_line_that_says_why(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "text.txt").write_bytes(content)
+
+    done = subprocess.run([sys.executable, "-m", "symgraph.models", "gpt", "text.txt"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=120)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"python -m symgraph.models: text.txt: {done.stderr.partition('txt: ')[2]}"
+    assert message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_gpt_writes_more_than_it_sees_at_once_unless_told_otherwise():
+    assert len(sg.models.generate(sg.models.gpt(9, width=8, depth=1, heads=2), [1], 70)) == 71
+
+
+@pytest.mark.parametrize(("start", "temperature"), [([], 1.0), ([1], 0.0), ([1], float("nan"))])
+def test_writing_needs_a_start_and_a_temperature(start, temperature):
+    with pytest.raises(sg.SymgraphError, match="a number to start from, and a temperature above 0"):
+        sg.models.generate(sg.models.gpt(9, width=8, depth=1, heads=2), start, 3, temperature)
 
 
 def test_windows_of_a_text_are_followed_by_the_same_one_later():
