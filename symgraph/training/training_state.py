@@ -46,6 +46,13 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
     Errors: `CheckpointError` where model, optimizer or data are others than those of the checkpoint; then nothing is
     changed. A warning where other versions of symgraph or ONNX Runtime, or another provider, may round differently.
     """
+    try:
+        _restore(model, path, arrays, data)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; to start anew, delete that file") from None
+
+
+def _restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> None:
     if not isinstance(data, Mapping) or data.get("kind") != _KIND:
         raise CheckpointError(f"{path}: a checkpoint of something else than a training")
     if wrong := [k for k, kind in _FIELDS.items() if not isinstance(data.get(k), kind)]:
@@ -82,7 +89,7 @@ def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> N
     model.stop_training = data["stop_training"]
     if data["machine"] != _machine():
         warnings.warn(f"{path} was written with {data['machine']}, now it is {_machine()}: numbers may differ in the "
-                      "last digits from those of a run that was not interrupted", stacklevel=3)
+                      "last digits from those of a run that was not interrupted", stacklevel=4)
 
 
 def variables_of(model: Any) -> dict[str, Variable]:

@@ -200,7 +200,7 @@ def test_another_run_is_refused_before_anything_changes(make, options, text, tmp
     model.build((None, 4))
     before = model.get_weights()
 
-    with pytest.raises(CheckpointError, match=text):
+    with pytest.raises(CheckpointError, match=f"{text}.*to start anew, delete that file"):
         fit(model, [BackupAndRestore(tmp_path / "backup")], **options)
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
     assert latest_checkpoint(tmp_path / "backup") is not None
@@ -259,7 +259,7 @@ def test_data_that_are_not_those_of_a_training_are_refused(changes, text, tmp_pa
     arrays, state = read_checkpoint(path)
     write_checkpoint(path, arrays, {**state, **changes})
 
-    with pytest.raises(CheckpointError, match=text):
+    with pytest.raises(CheckpointError, match=f"{text}.*to start anew, delete that file"):
         fit(small(), [BackupAndRestore(tmp_path / "backup")])
 
 
