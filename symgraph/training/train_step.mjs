@@ -78,9 +78,17 @@ export function readTrainStep(data) {
     metrics: roles.metrics,
     predictions: roles.predictions,
     gradients: roles.gradients,
-    initialState: (ort) => mapNames(roles.state, (name) => toTensor(ort, bytes, tensors.get(name), name)),
-    nextState: (results, state) =>
-      mapNames(roles.state, (name) => (roles.state[name] === null ? state[name] : results[roles.state[name]])),
+    initialState: (ort) => {
+      if (!ort?.Tensor) throw new Error("initialState(ort) takes ONNX Runtime's module, which makes the tensors");
+      return mapNames(roles.state, (name) => toTensor(ort, bytes, tensors.get(name), name));
+    },
+    nextState: (results, state) => {
+      const next = ([name, output]) => [name, output === null ? state[name] : results[output]];
+      const found = Object.entries(roles.state).map(next);
+      const missing = found.filter(([, value]) => !value).map(([name]) => name).join(", ");
+      if (missing) throw new Error(`the results have no next value of ${missing}; run for all outputs`);
+      return Object.fromEntries(found);
+    },
   };
 }
 
@@ -100,8 +108,9 @@ export function withState(data, state) {
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`there is no state ${JSON.stringify(name)}; there are: ${[...tensors.keys()].join(", ")}`);
     const [type] = dtypeOf(tensor, name);
-    if (value.type !== type || String(value.dims) !== String(tensor.dims)) {
-      throw new Error(`${name} is ${type}[${tensor.dims}], got ${value.type}[${value.dims}]`);
+    if (value?.type !== type || String(value.dims) !== String(tensor.dims)) {
+      const got = value?.type ? `${value.type}[${value.dims}]` : "no tensor";
+      throw new Error(`${name} is ${type}[${tensor.dims}], got ${got}`);
     }
     const view = value.data;
     bytes.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), tensor.start);
@@ -117,7 +126,7 @@ function readFile(bytes) {
   for (const field of fields(bytes, 0, bytes.length)) {
     if (field.number === MODEL.metadata) {
       const [key, value] = entry(bytes, field);
-      if (key === KEY) roles = JSON.parse(value);
+      if (key === KEY) roles = parse(value);
     } else if (field.number === MODEL.trainingInfo) {
       for (const inner of fields(bytes, field.start, field.end)) {
         if (inner.number === TRAINING_INFO.initialization) tensors = initializers(bytes, inner);
@@ -218,12 +227,27 @@ function varint(bytes, at, end) {
   throw broken();
 }
 
+/** The roles as written by symgraph, an object with a state. */
+function parse(value) {
+  try {
+    const roles = JSON.parse(value);
+    if (roles?.state) return roles;
+  } catch {
+    // said below, as for other texts that are no roles
+  }
+  throw new Error(`the file is damaged: its metadata ${KEY} does not say what its inputs and outputs are`);
+}
+
 const broken = () => new Error("this is no ONNX file, or only a part of one");
 
 const text = (bytes, { start, end }) => new TextDecoder().decode(bytes.subarray(start, end));
 
 /** A plain Uint8Array on the same memory: `slice` of Node's Buffer does not copy. */
-const asBytes = (data) =>
-  ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+function asBytes(data) {
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const kind = Object.prototype.toString.call(data).slice(8, -1);
+  if (kind === "ArrayBuffer" || kind === "SharedArrayBuffer") return new Uint8Array(data);
+  throw new Error(`expected the bytes of the file, a Uint8Array or an ArrayBuffer, got ${kind}`);
+}
 
 const mapNames = (names, value) => Object.fromEntries(Object.keys(names).map((name) => [name, value(name)]));

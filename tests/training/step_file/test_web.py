@@ -214,6 +214,33 @@ def test_javascript_refuses_a_state_that_does_not_fit(web, tmp_path):
     assert [a["error"] for a in answers] == [message for _, message in states]
 
 
+MISTAKES = {
+    "readTrainStep('a.onnx')": "expected the bytes of the file, a Uint8Array or an ArrayBuffer, got String",
+    "readTrainStep(Promise.resolve(bytes))": "a Uint8Array or an ArrayBuffer, got Promise",
+    "readTrainStep()": "got Undefined",
+    "step.initialState()": "initialState(ort) takes ONNX Runtime's module",
+    "step.nextState({}, {})": "the results have no next value of w; run for all outputs",
+    "withState(bytes, {w: undefined})": "w is float32[2], got no tensor",
+    "readTrainStep(bytes.map((byte) => (byte === 123 ? 91 : byte)))": "the file is damaged: its metadata symgraph.step",
+}
+
+
+def test_javascript_says_what_was_expected_of_a_call(tmp_path):
+    onnx.save(file_of([numpy_helper.from_array(np.float32([1, 2]), "w")]), tmp_path / "a.onnx")
+    lines = [f"import {{ readTrainStep, withState }} from {json.dumps(Path(MODULE).as_uri())};",
+             "import { readFileSync } from 'node:fs';",
+             f"const bytes = new Uint8Array(readFileSync({json.dumps(str(tmp_path / 'a.onnx'))}));",
+             "const step = readTrainStep(bytes.buffer);",
+             *(f"try {{ {call}; console.log(); }} catch (e) {{ console.log(e.message); }}" for call in MISTAKES)]
+    (tmp_path / "calls.mjs").write_text("\n".join(lines))
+
+    done = subprocess.run([NODE, tmp_path / "calls.mjs"], capture_output=True, text=True, timeout=60, check=True)
+
+    found = done.stdout.splitlines()
+    assert len(found) == len(MISTAKES)
+    assert [line for line, message in zip(found, MISTAKES.values(), strict=True) if message not in line] == []
+
+
 def test_the_javascript_of_the_guide_trains_and_python_goes_on(web, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
