@@ -19,25 +19,34 @@ _KIND = "weights"
 def save_weights(model: Any, path: str | os.PathLike[str]) -> None:
     """Write all weights of a model or layer to a checkpoint file, which appears whole or not at all.
 
-    Errors: as `write_checkpoint`.
+    Errors: `CheckpointError` for a model that has made no weights yet, and as `write_checkpoint`.
 
     >>> import symgraph as sg
     >>> model = sg.Sequential([sg.layers.Dense(1, input_shape=(2,))])
     >>> sg.callbacks.save_weights(model, "model.ckpt")
     >>> sg.callbacks.load_weights(model, "model.ckpt")
     """
+    _check_built(model, "saved")
     write_checkpoint(path, {name: v.numpy() for name, v in numbered(model.weights).items()}, {"kind": _KIND})
 
 
 def load_weights(model: Any, path: str | os.PathLike[str]) -> None:
     """Set all weights to those in a file that `save_weights` wrote, in their order; names may differ.
 
-    Errors: `CheckpointError` listing all that does not fit, and then nothing is set; `FormatError` for other files.
+    Errors: `CheckpointError` listing all that does not fit, or for a model that has made no weights yet, and then
+    nothing is set; `FormatError` for other files.
     """
+    _check_built(model, "loaded")
     arrays, data = read_checkpoint(path)
     if not isinstance(data, Mapping) or data.get("kind") != _KIND:
         raise CheckpointError(f"{path}: a checkpoint of something else than weights")
     assign_all(os.fspath(path), numbered(model.weights), arrays)
+
+
+def _check_built(model: Any, verb: str) -> None:
+    if not model.built and not model.weights:
+        raise CheckpointError(f'"{model.name}" has no weights yet; call it on data, or give its first layer an '
+                              f"input_shape, before its weights are {verb}")
 
 
 def numbered(variables: Iterable[Variable], kind: str = "") -> dict[str, Variable]:
