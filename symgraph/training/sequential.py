@@ -18,9 +18,9 @@ from symgraph.training.model import Model
 class Sequential(Model):
     """A stack of layers, each fed with the output of the one before.
 
-    It is built as soon as the input's shape is known: from `Input(...)` or `input_shape=` of the first layer,
-    from `build(input_shape)`, or from the first data. What was made for data takes others that follow, of other sizes
-    or floats after whole numbers, as far as the layers do.
+    It is built as soon as the input's shape is known: from `Input(...)`, `input_shape=` of the first layer or a model
+    in its place, from `build(input_shape)`, or from the first data. What was made for data takes others that follow, of
+    other sizes or floats after whole numbers, as far as the layers do.
 
     >>> import symgraph as sg
     >>> model = sg.Sequential([sg.layers.Dense(2, activation="relu"), sg.layers.Dense(1)])
@@ -120,8 +120,8 @@ class Sequential(Model):
             raise LayerError(f'model "{self.name}" is made of layers, got {layer!r}')
         if any(layer.name == other.name for other in self._stack):
             raise LayerError(f'model "{self.name}" already has a layer "{layer.name}"; give each its own name')
-        if not self._stack and self._entry is None and layer._declared_shape is not None:
-            self._entry = Input(batch_shape=layer._declared_shape, dtype=_input_dtype(layer))
+        if not self._stack and self._entry is None:
+            self._entry = _declared_input(layer)
         self._stack.append(layer)
 
     def _rebuild(self) -> None:
@@ -147,6 +147,16 @@ def _input_for(x: Any, known: SymbolicTensor | None) -> SymbolicTensor:
     if is_floating(dtype) and shape[-1:] != known.shape[1:][-1:]:
         return Input(known.shape[1:], dtype=dtype)
     return Input(tuple(a if a == b else None for a, b in zip(shape, known.shape[1:], strict=True)), dtype=dtype)
+
+
+def _declared_input(layer: Layer) -> SymbolicTensor | None:
+    """An input as a layer at the bottom says, or as a model there has it."""
+    if layer._declared_shape is not None:
+        return Input(batch_shape=layer._declared_shape, dtype=_input_dtype(layer))
+    if not isinstance(layer, Model) or not layer._is_connected or layer._is_subclass or getattr(
+            layer, "_is_guess", False) or not isinstance(layer.input, SymbolicTensor):
+        return None
+    return Input(batch_shape=layer.input.shape, dtype=layer.input.dtype)
 
 
 def _input_dtype(layer: Layer) -> str:

@@ -9,12 +9,20 @@ def layers():
     return [sg.layers.Dense(4, activation="relu", name="a"), sg.layers.Dense(2, name="b")]
 
 
+def functional(name):
+    x = sg.Input((3,))
+    return sg.Model(x, sg.layers.Dense(4, activation="relu")(x), name=name)
+
+
 @pytest.mark.parametrize("build", [
     lambda: sg.Sequential([sg.Input((3,)), *layers()]),
     lambda: sg.Sequential([sg.layers.InputLayer((3,)), *layers()]),
     lambda: sg.Sequential([sg.layers.Dense(4, activation="relu", name="a", input_shape=(3,)), layers()[1]]),
     lambda: sg.Sequential([sg.layers.Dense(4, activation="relu", name="a", input_dim=3), layers()[1]]),
-], ids=["Input", "InputLayer", "input_shape", "input_dim"])
+    lambda: sg.Sequential([sg.Sequential([sg.Input((3,)), layers()[0]], name="a"), layers()[1]]),
+    lambda: sg.Sequential([functional("a"), layers()[1]]),
+    lambda: sg.Sequential([sg.Model.from_graph(functional("a").graph, name="a"), layers()[1]]),
+], ids=["Input", "InputLayer", "input_shape", "input_dim", "Sequential", "Model", "graph"])
 def test_a_known_input_builds_at_once(build):
     model = build()
 
@@ -43,6 +51,13 @@ def test_before_it_is_built_it_says_what_is_missing():
         _ = sg.Sequential(layers()).outputs
     with pytest.raises(LayerError, match="no layers"):
         sg.Sequential().predict(np.ones((2, 3), np.float32))
+
+
+def test_a_model_at_the_bottom_that_was_made_for_data_leaves_the_input_open():
+    inner = sg.Sequential(layers())
+    inner(np.ones((2, 3), np.float32))
+
+    assert not sg.Sequential([inner, sg.layers.Dense(1)]).built
 
 
 def test_layers_are_added_and_taken_off():
