@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import LimitError, TrainingError
 from symgraph.core.structure import flatten
 from symgraph.core.types import type_to_proto
+from symgraph.layers.masking import warn_user
 from symgraph.runtime.exporter import clear_errors, to_model
 from symgraph.runtime.files import replacing
 from symgraph.runtime.tensors import write_tensor
@@ -62,8 +62,8 @@ def export_grad(model: Model, path: str | os.PathLike[str], *, training: bool = 
             raise TrainingError(f'model "{model.name}": the loss depends on no trainable weight, so there are no '
                                 f"gradients; there are: {absent or 'none'}")
         if absent:
-            warnings.warn(f'model "{model.name}": no gradients for {absent}, on which the loss does not depend; they '
-                          "are not in the file", stacklevel=5)
+            warn_user(f'model "{model.name}": no gradients for {absent}, on which the loss does not depend; they are '
+                      "not in the file")
         return {"loss": loss, "gradients": {v: g for v, g in found.items() if g is not None}}
 
     _export(model, path, "grad", step, **options)

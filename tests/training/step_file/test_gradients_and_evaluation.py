@@ -143,7 +143,8 @@ def test_weights_that_the_loss_does_not_depend_on_are_left_out_with_a_warning(tm
     model = sg.Model(x, [layers.Dense(1, name="used")(x), layers.Dense(1, name="unused")(x)], name="two")
     model.compile("sgd", ["mse", None])
 
-    with pytest.warns(UserWarning, match="no gradients for unused/kernel, unused/bias"):
+    with pytest.warns(UserWarning, match="no gradients for unused/kernel, unused/bias") as warned:
         model.export_grad(tmp_path / "grad.onnx")
 
+    assert warned[0].filename == __file__  # the line that asked for the file
     assert list(sg.TrainStep.load(tmp_path / "grad.onnx").gradients) == ["used/kernel", "used/bias"]
