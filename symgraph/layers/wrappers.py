@@ -86,6 +86,10 @@ class Bidirectional(CheckedLayer):
         self.reset_state()
 
     def call(self, sequences: Operand, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        if initial_state is not None and (not isinstance(initial_state, list | tuple) or len(initial_state) % 2):
+            got = len(initial_state) if isinstance(initial_state, list | tuple) else "one tensor"
+            raise self.error("initial_state is a list, with as many states for the layer forwards as for the one "
+                             f"backwards; got {got}")
         half = len(initial_state) // 2 if initial_state is not None else 0
         states = (None, None) if initial_state is None else (initial_state[:half], initial_state[half:])
         found = [layer(sequences, initial_state=state, mask=mask, training=training) for layer, state in zip(

@@ -210,6 +210,10 @@ def of_size_3(layer):
     (lambda: layers.Bidirectional(layers.Dense(3)), "needs recurrent layers"),
     (lambda: layers.Bidirectional(layers.LSTM(3), merge_mode="max"), "merge_mode must be one of"),
     (lambda: layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3)), "go_backwards"),
+    (lambda: layers.Bidirectional(layers.GRU(4))(np.ones((2, 5, 3), np.float32), np.ones((2, 4), np.float32)),
+     "initial_state is a list, .*; got one tensor"),
+    (lambda: layers.Bidirectional(layers.GRU(4))(np.ones((2, 5, 3), np.float32), [np.ones((2, 4), np.float32)]),
+     "initial_state is a list, .*; got 1"),
     (lambda: layers.TimeDistributed(3), "needs a layer, got 3"),
     (lambda: layers.TimeDistributed({"class_name": "Dnse", "config": {}}), "Dnse"),
 ])
