@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph.core.errors import TrainingError
 from symgraph.core.scope import not_tracing
+from symgraph.core.structure import flatten
 from symgraph.core.tensor import Operand
 from symgraph.core.types import Shape, as_dtype, as_shape, numpy_dtype
 from symgraph.core.variable import Variable
@@ -23,7 +24,8 @@ class Metric:
 
     `update_state(y_true, y_pred, sample_weight=None)` takes a batch in, `result()` says the number, calling the metric
     does both. A metric of your own makes its variables with `add_variable` and overrides these two; written with ops
-    and `assign` they work in a compiled function as well.
+    and `assign` they work in a compiled function as well. Variables and metrics that are attributes, in lists and dicts
+    too, belong to its state.
 
     >>> import symgraph as sg
     >>> class Largest(sg.metrics.Metric):
@@ -41,21 +43,15 @@ class Metric:
 
     _arguments: dict[str, Any]
     _variables: list[Variable]
-    _metrics: list[Metric]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Metric:
         self = super().__new__(cls)
-        self.__dict__.update(_variables=[], _metrics=[], _arguments=_given(cls, args, kwargs))
+        self.__dict__.update(_variables=[], _arguments=_given(cls, args, kwargs))
         return self
 
     def __init__(self, dtype: object = None, name: str | None = None) -> None:
         self.name = name or unique_layer_name(snake_case(type(self).__name__))
         self.dtype = as_dtype("float32" if dtype is None else "int32" if dtype == "int" else dtype)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Metric):
-            self._metrics.append(value)
-        super().__setattr__(name, value)
 
     def add_variable(self, shape: object = (), initializer: object = "zeros", dtype: object = None,
                      aggregation: str | None = "sum", name: str | None = None) -> Variable:
@@ -76,7 +72,9 @@ class Metric:
     @property
     def variables(self) -> list[Variable]:
         """The state, with that of the metrics inside."""
-        return [*self._variables, *(v for metric in self._metrics for v in metric.variables)]
+        held = flatten([value for name, value in vars(self).items() if name != "_arguments"])
+        own = [x for x in held if isinstance(x, Variable)]
+        return list(dict.fromkeys([*own, *(v for x in held if isinstance(x, Metric) for v in x.variables)]))
 
     def reset_state(self) -> None:
         """Start anew: all variables 0."""

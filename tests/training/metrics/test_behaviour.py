@@ -88,6 +88,26 @@ def test_metrics_inside_a_metric_belong_to_its_state():
     assert [v.name for v in Both().variables] == ["mean/total", "mean/count", "sum/total"]
 
 
+def test_what_a_metric_holds_in_lists_and_dicts_belongs_to_its_state():
+    class Parts(sg.metrics.Metric):
+        def __init__(self, name="parts"):
+            super().__init__(name=name)
+            self.own = sg.Variable(0.0)
+            self.parts = [sg.metrics.Mean(), {"last": sg.metrics.Mean()}]
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.own.assign_add(1.0)
+            self.parts[0].update_state(y_true)
+            self.parts[1]["last"].update_state(y_pred)
+
+    metric = Parts()
+    metric.update_state([2.0], [4.0])
+
+    assert [float(v) for v in metric.variables] == [1.0, 2.0, 1.0, 4.0, 1.0]
+    metric.reset_state()
+    assert not any(float(v) for v in metric.variables)
+
+
 def test_a_mask_leaves_out_what_does_not_count():
     metric = sg.metrics.SparseCategoricalAccuracy()
 
