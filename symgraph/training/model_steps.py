@@ -194,7 +194,8 @@ class ModelSteps(Layer):
     def _made_of(self) -> tuple[Any, ...]:
         """What the compiled steps depend on besides the batch."""
         walked = self._walk_weights()
-        return (self.optimizer, getattr(self.optimizer, "_learning_rate", None), *(v for v, _ in walked),
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return (self.optimizer, getattr(inner, "_learning_rate", None), *(v for v, _ in walked),
                 *(is_trained for _, is_trained in walked), *(is_trained for _, is_trained in self._walk_layers()))
 
     def _step_function(self, kind: str) -> StepFunction:

@@ -66,6 +66,16 @@ def test_a_step_whose_gradients_overflow_is_left_out_and_the_scale_halved():
     assert (model.get_weights()[0] != before[0]).any()
 
 
+def test_the_schedule_of_an_optimizer_inside_may_change_between_fits():
+    model = line(sg.optimizers.LossScaleOptimizer(sg.optimizers.SGD(0.1)))
+    model.fit(X, Y, verbose=0)
+    for rate in (0.0, 0.1):
+        model.optimizer.learning_rate = sg.optimizers.schedules.ExponentialDecay(rate, 5, 0.9)
+        before = model.get_weights()[0]
+        model.fit(X, Y, verbose=0)
+        assert (model.get_weights()[0] == before).all() == (rate == 0.0)
+
+
 def test_at_the_end_weights_become_their_moving_averages():
     averaged, plain = twins(lambda: line(sg.optimizers.SGD(0.1)))
     averaged.compile(sg.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
