@@ -155,13 +155,16 @@ def _steps(model: Trainer, kind: str, feed: Feed, epoch: int, start: int, hooks:
            ) -> Iterator[tuple[int, Results]]:
     function: StepFunction = model._step_function(kind)
     structure, is_training = feed.structure, kind == "train"
-    checks: list[tuple[int, Callable[[Any], None]]] | None = None
+    checks: list[tuple[int, Callable[[Any], None]]] = []
+    seen: set[object] = set()
     for step, batch in enumerate(feed.batches(epoch, start), start):
         if hooks.has_any:
             hooks.begin(step)
         with speaking_of(f"batch {step} of {feed.describe()}"):
-            if checks is None:
-                model._check_targets(structure, batch.y, training=is_training)
+            types = tuple([(a.dtype, a.shape[1:]) for a in (*batch.x, *batch.y)])
+            if types not in seen:
+                seen.add(types)
+                model._check_batch(structure, batch, training=is_training)
                 checks = model._class_checks(structure, batch.y, training=is_training)
             for i, check in checks:
                 check(batch.y[i])

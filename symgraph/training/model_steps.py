@@ -11,10 +11,12 @@ from symgraph.core.errors import TrainingError
 from symgraph.core.scope import eager_step
 from symgraph.core.structure import flatten, pack
 from symgraph.core.tensor import Operand
+from symgraph.core.types import TensorType, as_dtype
 from symgraph.layers.layer import Layer
 from symgraph.ops.sizes import dimension
 from symgraph.training.compiled_losses import add_up
 from symgraph.training.compiled_metrics import CompiledMetrics
+from symgraph.training.data.feed import Batch
 from symgraph.training.data.unpacking import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from symgraph.training.input_checks import check_inputs
 from symgraph.training.metrics.base import Metric
@@ -245,6 +247,13 @@ class ModelSteps(Layer):
 
     def _build_for(self, types: Any) -> None:
         raise TrainingError(f'"{self.name}" is no model')
+
+    def _check_batch(self, structure: Any, batch: Batch, *, training: bool) -> None:
+        """Say what is wrong with the inputs and the targets of a batch, whose types may differ from those before."""
+        if not self._has_own("train_step" if training else "test_step"):
+            types = [TensorType(as_dtype(a.dtype), (None, *a.shape[1:])) for a in batch.x]
+            check_inputs(self, pack(structure.x, types))
+        self._check_targets(structure, batch.y, training=training)
 
     def _check_targets(self, structure: Any, targets: list[Any], *, training: bool) -> None:
         """Say what is wrong with targets before anything runs on them, unless the step or the loss is one's own."""

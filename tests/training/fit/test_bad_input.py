@@ -184,6 +184,15 @@ def test_compile_comes_first(method):
         getattr(sg.Sequential([layers.Dense(1)], name="m"), method)(X, Y)
 
 
+@pytest.mark.parametrize(("x", "y", "error", "message"), [
+    (X, np.ones((50, 2)), ShapeError, r"batch 1 of .*targets of shape \(None, 2\) do not fit"),
+    (X, np.array(["a"] * 50), DtypeError, "batch 1 of .*the targets are strings"),
+    (np.ones((50, 5)), Y, ShapeError, r"batch 1 of .*input 'x': got float32\[\?, 5\], expected float32\[\?, 4\]")])
+def test_a_later_batch_of_other_shapes_or_dtypes_is_an_error(x, y, error, message):
+    with pytest.raises(error, match=message):
+        line().fit(lambda: iter([(X, Y), (x, y)]), verbose=0)
+
+
 # Data that end, or never begin.
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
