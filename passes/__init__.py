@@ -38,6 +38,7 @@ from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
 from symgraph.passes.merge_reshapes import merge_reshapes
 from symgraph.passes.merge_slices import merge_slices
+from symgraph.passes.patch_weight_gradients import patch_weight_gradients
 from symgraph.passes.recognize_activations import recognize_activations
 from symgraph.passes.recognize_attention import recognize_attention
 from symgraph.passes.recognize_group_normalization import recognize_group_normalization
@@ -49,6 +50,7 @@ from symgraph.passes.remove_identity import remove_identity
 from symgraph.passes.remove_neutral import remove_neutral
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.remove_unused import remove_unused
+from symgraph.passes.repeat_rows import repeat_rows
 from symgraph.passes.replace_masks import replace_masks
 from symgraph.passes.report import PassReport, Report
 from symgraph.passes.rules import Rule, rule
@@ -114,6 +116,7 @@ __all__ = [
     "merge_reshapes",
     "merge_slices",
     "optimize",
+    "patch_weight_gradients",
     "prepare_step",
     "recognize_activations",
     "recognize_attention",
@@ -126,6 +129,7 @@ __all__ = [
     "remove_neutral",
     "remove_transposes",
     "remove_unused",
+    "repeat_rows",
     "replace_masks",
     "rule",
     "scan_recurrence",

@@ -14,7 +14,8 @@ from symgraph.core.types import TensorType
 from symgraph.core.value import Tensor
 from symgraph.passes.block_channels import CONV, REORDER_INPUT, REORDER_OUTPUT
 from symgraph.passes.block_kernels import known_sizes
-from symgraph.passes.matching import made_by
+from symgraph.passes.matching import dtype_of, made_by
+from symgraph.passes.remove_transposes import perm_of
 from symgraph.runtime import channel_blocks
 
 MEANS = intern_op("GlobalAveragePool", channel_blocks.DOMAIN, 1, None)
@@ -32,10 +33,16 @@ class BlockBuilder:
         """A standard operator of the graph's opset."""
         return apply_op(find_op(name, "", self.opset), *inputs, **options)
 
+    def shaped(self, x: Operand, *sizes: int) -> Any:
+        """The same numbers in a shape of these sizes."""
+        return self.at("Reshape", x, np.array(sizes, np.int64))
+
     def reordered(self, x: Operand) -> Operand:
         """An image in blocks."""
-        found = blocks_of(x)
-        return same(REORDER_INPUT, (x,), x, {"channels_last": 0}) if found is None else found
+        for found in (blocks_of(x), of_channels_last(x)):
+            if found is not None:
+                return found
+        return same(REORDER_INPUT, (x,), x, {"channels_last": 0})
 
     def vector(self, x: Operand) -> Any:
         """One number a channel, as [channels]."""
@@ -44,14 +51,13 @@ class BlockBuilder:
         if len(known_sizes(source) or ()) == 1:
             return source
         count = math.prod(known_sizes(x) or ())
-        return x if known_sizes(x) == (count,) else self.at("Reshape", x, np.array((count,), np.int64))
+        return x if known_sizes(x) == (count,) else self.shaped(x, count)
 
     def mapped(self, x: Operand, scale: Operand | None, shift: Operand | None) -> Operand:
         """`x * scale + shift` of blocks, by numbers a channel: a convolution of each channel by itself."""
         channels = (known_sizes(x) or ())[1]
         ones = Tensor(np.ones((channels, 1, 1, 1), np.float32))
-        weights = ones if scale is None else self.at(
-            "Reshape", self.vector(scale), np.array((channels, 1, 1, 1), np.int64))
+        weights = ones if scale is None else self.shaped(self.vector(scale), channels, 1, 1, 1)
         inputs = (x, weights) if shift is None else (x, weights, self.vector(shift))
         return same(CONV, inputs, x, {"group": channels, "kernel_shape": (1, 1)})
 
@@ -59,13 +65,21 @@ class BlockBuilder:
         """The mean over space of blocks, for each image and channel: (batch, channels)."""
         batch, channels = (known_sizes(x) or ())[:2]
         found = Node(MEANS, (x,), {}, (TensorType("float32", (batch, channels, 1, 1)),)).output
-        return self.at("Reshape", found, np.array((batch, channels), np.int64))
+        return self.shaped(found, batch, channels)
 
 
 def blocks_of(x: Operand | None) -> Operand | None:
     """The blocks that an image is reordered from; None where it is not."""
     maker = x.node if isinstance(x, SymbolicTensor) else None
     return maker.inputs[0] if maker is not None and maker.op is REORDER_OUTPUT else None
+
+
+def of_channels_last(x: Operand | None) -> Operand | None:
+    """The blocks of an image whose channels have come from behind; None where they have not."""
+    maker = made_by(x, "Transpose")
+    if x is None or maker is None or perm_of(maker) != (0, 3, 1, 2) or dtype_of(x) != "float32":
+        return None
+    return same(REORDER_INPUT, maker.inputs[:1], x, {"channels_last": 1})
 
 
 def as_image(x: Operand) -> Operand:

@@ -15,7 +15,7 @@ from symgraph.core.types import TensorType
 from symgraph.passes.attributes import attribute, attributes_of, axes_of
 from symgraph.passes.block_channels import CONV, REORDER_INPUT, REORDER_OUTPUT
 from symgraph.passes.block_kernels import blocked_kernel, kernel_source, known_sizes
-from symgraph.passes.blocks import BlockBuilder, Outputs, as_image, blocks_of, is_map, linear, same
+from symgraph.passes.blocks import BlockBuilder, Outputs, as_image, blocks_of, is_map, linear, of_channels_last, same
 from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import dtype_of, made_by
 from symgraph.passes.rules import readers_of
@@ -54,6 +54,8 @@ class _Blocks(BlockBuilder):
     def rewrite(self, node: Node, operands: Outputs) -> Results:
         if node.op is REORDER_INPUT:
             found = blocks_of(operands[0])
+            if found is None and not node.attributes["channels_last"]:
+                found = of_channels_last(operands[0])
             return None if found is None else (found,)
         if node.op.domain:
             return None
@@ -151,7 +153,7 @@ class _Blocks(BlockBuilder):
             y = self.at("Mul", y, np.float32(shape[2] * shape[3]))
         if found == [0, 2, 3]:
             y = self.at(node.op.name, y, np.array([0]), keepdims=0)
-        return (self.at("Reshape", y, np.array(made, np.int64)),)
+        return (self.shaped(y, *made),)
 
     def normalization(self, node: Node, operands: Outputs) -> Results:
         """By the moments of the batch, which come out as they are."""
@@ -204,20 +206,32 @@ class _Blocks(BlockBuilder):
         if len(node.outputs) != 1 or made is None or len(made) != 4 or made[1] % self.block or (
                 dtype_of(node.outputs[0]) != "float32"):
             return None
-        given = tuple(self.reordered(x) if x is not None and known_sizes(x) == made else x for x in captures)
-        images = [a is not b for a, b in zip(given, captures, strict=True)]
-        branches = {name: self.in_blocks(graph, given, images) for name, graph in node.subgraphs()}
-        y = copy_node(node, (operands[0], *given), {**node.attributes, **branches}).outputs[0]
+        images = [x is not None and known_sizes(x) == made for x in captures]
+        given = [self.reordered(x) if x is not None and is_image else x
+                 for x, is_image in zip(captures, images, strict=True)]
+        enlarging = [_enlarging(x) for x in given]
+        small = tuple(x if maker is None else maker.inputs[0] for x, maker in zip(given, enlarging, strict=True))
+        branches = {name: self.in_blocks(graph, small, images, enlarging) for name, graph in node.subgraphs()}
+        y = copy_node(node, (operands[0], *small), {**node.attributes, **branches}).outputs[0]
         assert y is not None
         return (as_image(y),)
 
-    def in_blocks(self, graph: Graph, captures: Outputs, images: Sequence[bool]) -> Graph:
-        """A branch on values, some of them blocks of what were images, that gives blocks."""
+    def in_blocks(self, graph: Graph, captures: Outputs, images: Sequence[bool],
+                  enlarging: Sequence[Node | None]) -> Graph:
+        """A branch on values, some of them blocks of what were images, or of what is enlarged to one; it gives blocks."""
         symbols = [placeholder(x.type if x is not None else None, f"x{i}") for i, x in enumerate(captures)]
         with tracing():
-            (y,) = bind(graph, [as_image(s) if is_image else s for s, is_image in zip(symbols, images, strict=True)])
+            large = [s if maker is None else same(UPSAMPLE, (s,), maker.output, dict(maker.attributes))
+                     for s, maker in zip(symbols, enlarging, strict=True)]
+            (y,) = bind(graph, [as_image(x) if is_image else x for x, is_image in zip(large, images, strict=True)])
             result = same(REORDER_INPUT, (y,), y, {"channels_last": 0})
         return keep_blocks(Graph([], [result], captures=symbols, name=graph.name))
+
+
+def _enlarging(x: Operand | None) -> Node | None:
+    """The node that made `x` of smaller blocks."""
+    maker = x.node if isinstance(x, SymbolicTensor) else None
+    return maker if maker is not None and maker.op is UPSAMPLE else None
 
 
 def _factors(resize: Node) -> tuple[int, ...] | None:

@@ -40,6 +40,7 @@ from symgraph.passes.merge_pads import merge_pads
 from symgraph.passes.merge_parallel_matmuls import merge_parallel_matmuls
 from symgraph.passes.merge_reshapes import merge_reshapes
 from symgraph.passes.merge_slices import merge_slices
+from symgraph.passes.patch_weight_gradients import patch_weight_gradients
 from symgraph.passes.recognize_activations import recognize_activations
 from symgraph.passes.recognize_normalization import recognize_normalization
 from symgraph.passes.recognize_rms_normalization import recognize_rms_normalization
@@ -49,6 +50,7 @@ from symgraph.passes.remove_identity import remove_identity
 from symgraph.passes.remove_neutral import remove_neutral
 from symgraph.passes.remove_transposes import remove_transposes
 from symgraph.passes.remove_unused import remove_unused
+from symgraph.passes.repeat_rows import repeat_rows
 from symgraph.passes.replace_masks import replace_masks
 from symgraph.passes.report import PassReport, Report
 from symgraph.passes.scan_recurrence import scan_recurrence
@@ -101,8 +103,9 @@ def prepare_step(graph: Graph) -> Graph:
 
     Rounds differently.
     """
-    for pipeline in ((block_channels, block_weight_gradients, scan_recurrence), (inline_composites, *TRAINING),
-                     (replace_masks, keep_blocks, share_common_subexpressions, join_updates), STEP):
+    for pipeline in ((block_channels, patch_weight_gradients, block_weight_gradients, scan_recurrence),
+                     (inline_composites, *TRAINING),
+                     (replace_masks, keep_blocks, repeat_rows, share_common_subexpressions, join_updates), STEP):
         graph = optimize(graph, pipeline)
     return graph
 

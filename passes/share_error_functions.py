@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from symgraph.core.apply import apply_op
 from symgraph.core.graph import Graph
@@ -19,10 +20,12 @@ ROOT = math.sqrt(0.5)
 
 @relaxed
 def share_error_functions(graph: Graph) -> Graph:
-    """Gelu(x) -> x*p, (Erf(x*√½) + 1)*½ -> p, with p = HardSigmoid(Erf(x*√½), alpha=½, beta=½), in float32.
+    """Gelu(x) -> x*p, (Erf(z) + 1)*½ -> p, x*Exp(x*x*-½) -> x / Exp(z*z), with z = x*√½ and
+    p = HardSigmoid(Erf(z), alpha=½, beta=½), in float32.
 
     Where the gradient asks for the error function anyway; the operator would compute it a second time. It clips
-    nothing, for |Erf| is at most 1. `share_common_subexpressions` makes one of the two. Rounds differently.
+    nothing, for |Erf| is at most 1. `share_common_subexpressions` makes one of each. Rounds differently, and is 0
+    where the density is too small for a normal number.
     """
     opset = choose_opsets(graph)[""]
     asked = {x for node in graph.by_operator.get("Erf", ()) for x in _scaled(node)}
@@ -41,15 +44,22 @@ def _find(node: Node, asked: set[Operand], opset: int) -> Iterator[Region]:
     if node.op.domain:
         return
 
+    def at(name: str, *operands: object, **attributes: Any) -> Any:
+        return apply_op(find_op(name, "", opset), *operands, **attributes)
+
     def distribution(x: Operand) -> Operand:
-        scaled = apply_op(find_op("Mul", "", opset), x, ROOT)
-        erf = apply_op(find_op("Erf", "", opset), scaled)
-        return apply_op(find_op("HardSigmoid", "", opset), erf, alpha=0.5, beta=0.5)  # type: ignore[no-any-return]
+        return at("HardSigmoid", at("Erf", at("Mul", x, ROOT)), alpha=0.5, beta=0.5)  # type: ignore[no-any-return]
+
+    def density(x: Operand) -> Operand:
+        z = at("Mul", x, ROOT)
+        return at("Div", x, at("Exp", at("Mul", z, z)))  # type: ignore[no-any-return]
 
     x = node.inputs[0] if node.inputs else None
     if node.op.name == "Gelu" and x in asked and attribute(node, "approximate", "none") in ("none", b"none"):
-        yield Region((node,), (x,), lambda x: apply_op(find_op("Mul", "", opset), x, distribution(x)))
+        yield Region((node,), (x,), lambda x: at("Mul", x, distribution(x)))
     for total, half in in_both_orders(node if node.op.name == "Mul" else None):
+        if total in asked and (inner := _bell(half, total)):
+            yield Region((*inner, node), (total,), density)
         add = made_by(total, "Add")
         for y, one in in_both_orders(add):
             erf = made_by(y, "Erf")
@@ -57,3 +67,14 @@ def _find(node: Node, asked: set[Operand], opset: int) -> Iterator[Region]:
                 continue
             for argument in _scaled(erf):
                 yield Region((add, node), (argument,), distribution)
+
+
+def _bell(y: Operand | None, x: Operand | None) -> tuple[Node, ...]:
+    """The nodes of y = Exp(x*x*-½), or none."""
+    exp = made_by(y, "Exp")
+    product = None if exp is None else made_by(exp.inputs[0], "Mul")
+    for square, factor in in_both_orders(product):
+        power = made_by(square, "Mul")
+        if exp and product and power and number(factor) == -0.5 and power.inputs[0] is x is power.inputs[1]:
+            return power, product, exp
+    return ()

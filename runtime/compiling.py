@@ -18,6 +18,7 @@ from symgraph.core.variable import Variable
 from symgraph.runtime.exporter import to_model
 from symgraph.runtime.feeds import PACKED, as_ort_value
 from symgraph.runtime.guards import refusal
+from symgraph.runtime.leaf_order import order_leaves
 from symgraph.runtime.ort import failed_node, failure_reason, is_out_of_memory, onnxruntime
 from symgraph.runtime.tensors import write_tensor
 
@@ -28,11 +29,11 @@ INLINE_BYTES = 65536
 
 
 def open_session(graph: Graph, options: Any, providers: Sequence[Provider], *, variables_as_inputs: bool = False,
-                 without: Sequence[str] = ()) -> Any:
+                 without: Sequence[str] = (), is_step: bool = False) -> Any:
     """Compile a legalised graph. Nodes are called after their first output, so that they are found again.
 
     With `variables_as_inputs` variables are no weights but inputs, under their names, after the others. `without` names
-    optimisations of ONNX Runtime's that are left out.
+    optimisations of ONNX Runtime's that are left out. `is_step` puts nodes in the order that suits updates.
 
     Errors: `RunError`, `ResourceError` or `UnsupportedOpError` with ONNX Runtime's reason.
     """
@@ -44,6 +45,8 @@ def open_session(graph: Graph, options: Any, providers: Sequence[Provider], *, v
         values = [as_ort_value(leaf.numpy()) for leaf in handed_over.values()]  # live until the session has copied them
     if values:
         options.add_external_initializers(list(handed_over), values)
+    if is_step:
+        order_leaves(model.graph)
     for node in model.graph.node:
         node.name = next((name for name in node.output if name), node.name)
     try:

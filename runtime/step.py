@@ -23,6 +23,9 @@ from symgraph.runtime.writer import variable_inputs
 
 _HOST = Device("CPU", 0)
 
+_TRANSPOSE_OPTIMIZERS = ("TransposeOptimizer", "TransposeOptimizer_CPUExecutionProvider")
+"""What of ONNX Runtime's own joins transposes that `passes/split_transposes.py` has split: it runs twice."""
+
 
 class Step:
     """A graph whose last outputs are the next values of the variables of `state`, in their order.
@@ -130,15 +133,18 @@ class Step:
             found.append(from_ort_value(open_ones[i], value_type.dtype if isinstance(value_type, TensorType) else None))
         return found
 
-    def _open(self, threads: int | None) -> Any:
+    def _options(self, threads: int | None) -> Any:
         options = session_options(threads=threads)
         # the layouts that ORT_ENABLE_ALL chooses do not pay for weights that change (shared/LOWERINGS.md, "Session")
         options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        if config.is_strict and provider_name(self.providers[0]) != CPU:
+        return options
+
+    def _open(self, threads: int | None) -> Any:
+        options, is_on_cpu = self._options(threads), provider_name(self.providers[0]) == CPU
+        if config.is_strict and not is_on_cpu:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        is_on_cpu = provider_name(self.providers[0]) == CPU
-        without = ["TransposeOptimizer"] if is_on_cpu else []  # it joins what split_transposes has split
-        native = open_session(self._legal, options, self.providers, variables_as_inputs=True, without=without)
+        native = open_session(self._legal, options, self.providers, variables_as_inputs=True, is_step=True,
+                              without=_TRANSPOSE_OPTIMIZERS if is_on_cpu else ())
         check_providers(native, self.providers, fallback=False)
         return native
 

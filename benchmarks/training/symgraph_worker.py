@@ -15,8 +15,6 @@ import symgraph as sg
 from benchmarks.training.cases import BETA_1, BETA_2, CASES, EPSILON, Case
 from benchmarks.training.models import make
 from benchmarks.training.worker import THREADS, Train, serve
-from symgraph.runtime.compiling import open_session
-from symgraph.runtime.ort import onnxruntime, session_options
 from symgraph.runtime.step import Step
 
 BATCHES = {"mlp": 64, "lstm": 16}
@@ -72,13 +70,11 @@ def operators(name: str) -> dict[str, float]:
 class _Profiled(Step):
     """A compiled step that tells what its nodes take."""
 
-    def _open(self, threads: int | None) -> Any:
-        options = session_options(threads=threads)
-        options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    def _options(self, threads: int | None) -> Any:
+        options = super()._options(threads)
         options.enable_profiling = True
         options.profile_file_prefix = os.path.join(tempfile.mkdtemp(), "step")
-        return open_session(self._legal, options, self.providers, variables_as_inputs=True,
-                            without=["TransposeOptimizer"])
+        return options
 
     def seconds(self) -> dict[str, float]:
         """The median of all runs for each node, added up by operator."""

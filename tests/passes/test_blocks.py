@@ -7,7 +7,7 @@ import symgraph as sg
 from symgraph import passes
 from symgraph.core.apply import symbol
 from symgraph.ops import onnx
-from symgraph.passes import block_channels, block_weight_gradients
+from symgraph.passes import block_channels, block_weight_gradients, patch_weight_gradients
 from symgraph.runtime.channel_blocks import channel_block
 
 pytestmark = pytest.mark.skipif(not channel_block(), reason="this processor has no blocks of channels")
@@ -105,6 +105,29 @@ def test_other_gradients_of_the_weights_stay(options):
     graph = sg.Graph([*inputs, dy], sg.gradients(y, inputs[1:2], dy))
 
     assert block_weight_gradients(graph) is graph
+
+
+@pytest.mark.parametrize("options", [
+    {"given": 1}, {"given": 3}, {"given": 1, "stride": 2}, {"given": 3, "dilation": 2, "pad": 2},
+    {"given": 2, "window": 5},
+    {"given": 3, "window": 1, "pad": 0}, {"given": 1, "keras": False}, {"given": B - 1, "made": B, "batch": 1}])
+def test_the_gradient_of_the_weights_of_few_channels_is_a_product(options, rng):
+    inputs, y = convolution(**options)
+    dy = symbol(y.shape, name="dy")
+    graph = sg.Graph([*inputs, dy], sg.gradients(y, inputs[1:2], dy))
+    after = passes.optimize(graph, [patch_weight_gradients])
+
+    assert "ConvWeightGrad" not in names(after) and "FusedMatMul" in names(after)
+    assert difference(graph, after, rng) < 1e-5
+
+
+@pytest.mark.parametrize("options", [{"made": B + 1, "given": 1}, {"given": B}, {"given": 1, "batch": "N"}])
+def test_the_gradient_of_the_weights_of_many_channels_is_no_product(options):
+    inputs, y = convolution(**options)
+    dy = symbol(y.shape, name="dy")
+    graph = sg.Graph([*inputs, dy], sg.gradients(y, inputs[1:2], dy))
+
+    assert patch_weight_gradients(graph) is graph
 
 
 def test_a_network_is_the_same_before_it_runs(rng):

@@ -9,7 +9,7 @@ from symgraph.core.apply import symbol
 from symgraph.core.graph import Graph
 from symgraph.ops import onnx
 from symgraph.ops.applying import apply_many
-from symgraph.passes import block_channels, keep_blocks
+from symgraph.passes import block_channels, keep_blocks, repeat_rows
 from symgraph.runtime.channel_blocks import channel_block
 
 pytestmark = pytest.mark.skipif(not channel_block(), reason="this processor has no blocks of channels")
@@ -143,3 +143,59 @@ def test_a_graph_without_blocks_stays():
     graph = Graph([x], [sg.relu(x)])
 
     assert keep_blocks(graph) is graph
+
+
+def pooled(size):
+    """The gradient of pooling an image that a convolution gives, of the image."""
+    x = symbol((3, B, *size), name="x")
+    w, y = convolution(x)
+    z = onnx("MaxPool", y, kernel_shape=(2, 2), strides=(2, 2))
+    dz = symbol(z.shape, name="dz")
+    v, found = convolution(sg.gradients(z, [y], dz)[0], B, "v")
+    graph = Graph([x, w, dz, v], [found])
+    return passes.optimize(graph, [passes.inline_composites, block_channels, keep_blocks])
+
+
+@pytest.mark.parametrize("values", ["random", "ties"])
+def test_rows_are_repeated_where_an_image_was_enlarged(values, rng):
+    before = pooled((4, 16))
+    after = repeat_rows(before)
+    inputs = [(rng.normal(size=x.shape) if values == "random" else rng.integers(0, 2, x.shape)).astype(np.float32)
+              for x in before.inputs]
+
+    assert repeat_rows(after) is after
+    assert [x.type.shape[2:] for x in after.by_operator["If"][0].outputs] == [(16 * B,)]
+    for a, b in zip(sg.runtime.evaluate(before, *inputs), sg.runtime.evaluate(after, *inputs), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_short_rows_are_not_repeated():
+    before = pooled((4, 6))
+
+    assert repeat_rows(before) is before
+
+
+@pytest.mark.parametrize("operator", ["Mul", "Sub", "Max"])
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("factor", [2, 3])
+def test_both_operands_may_be_enlarged(operator, is_first, factor, rng):
+    x, y = symbol((2, B, 3, 10), name="x"), symbol((2, B, 3 * factor, 10 * factor), name="y")
+    large = enlarged(x, factor)
+    w, given = convolution(y, B)
+    z = onnx(operator, *((large, given) if is_first else (given, large)))
+    v, result = convolution(z, B, "v")
+    before = passes.optimize(Graph([x, y, w, v], [result]), [block_channels, keep_blocks])
+    after = repeat_rows(before)
+    inputs = [rng.normal(size=s.shape).astype(np.float32) for s in before.inputs]
+
+    assert after is not before
+    np.testing.assert_array_equal(sg.runtime.evaluate(before, *inputs)[0], sg.runtime.evaluate(after, *inputs)[0])
+
+
+def test_an_image_of_channels_last_is_put_into_blocks_at_once(rng):
+    x = symbol((3, 4, 6, B), name="x")
+    w, y = convolution(sg.transpose(x, (0, 3, 1, 2)))
+
+    assert "Transpose" not in [n.op.name for n in passes.optimize(
+        passes.optimize(Graph([x, w], [y]), [block_channels]), [keep_blocks]).nodes if n.inputs[0] is x]
+    assert "ReorderInput" in checked(Graph([x, w], [y]), rng)

@@ -278,6 +278,7 @@ def test_gelu_and_its_gradient_share_an_error_function():
     found = after(graph, share_error_functions, share_common_subexpressions)
 
     assert found.count("Erf") == 1 and "Gelu" not in found
+    assert found.count("Mul") == 4 and "Div" in found
 
 
 def test_gelu_by_itself_stays():
