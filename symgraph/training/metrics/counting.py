@@ -140,4 +140,8 @@ def _only_largest(p: Operand, k: int) -> Operand:
 def _column(who: str, x: Operand, class_id: int) -> Operand:
     if x.ndim < 2:
         raise ShapeError(f"{who}: with class_id predictions are [batch, classes], got shape {x.shape}")
+    classes = x.shape[-1]
+    if isinstance(classes, int) and not -classes <= class_id < classes:
+        raise ShapeError(f"{who}: class_id must be from 0 to {classes - 1} for predictions of shape {x.shape}, "
+                         f"got {class_id}")
     return x[..., class_id:class_id + 1] if class_id != -1 else x[..., -1:]

@@ -187,6 +187,7 @@ def test_what_does_not_exist_is_told_with_what_does(make, words):
     ("Precision", {}, (4, 2), (4, 3), None),
     ("F1Score", {}, (4,), (4,), None), ("R2Score", {}, (4,), (4,), None), ("Accuracy", {}, (4,), (5,), None),
     ("AUC", {"multi_label": True}, (4,), (4,), None), ("Recall", {"class_id": 0}, (4,), (4,), None),
+    ("Precision", {"class_id": 3}, (4, 3), (4, 3), None), ("Recall", {"class_id": -4}, (4, 3), (4, 3), None),
     ("MeanIoU", {"num_classes": 2}, (4,), (5,), None), ("MeanSquaredError", {}, (4, 2), (4, 2), (3,)),
     ("AUC", {}, (4,), (4,), (3,)), ("MeanIoU", {"num_classes": 2, "dtype": "float32"}, (4,), (4,), (3,)),
     ("AUC", {"label_weights": [1.0, 2.0]}, (4, 3), (4, 3), None),
