@@ -218,7 +218,7 @@ class _Blocks(BlockBuilder):
 
     def in_blocks(self, graph: Graph, captures: Outputs, images: Sequence[bool],
                   enlarging: Sequence[Node | None]) -> Graph:
-        """A branch on values, some of them blocks of what were images, or of what is enlarged to one; it gives blocks."""
+        """A branch on values, some of them blocks of what were images, or of smaller ones; it gives blocks."""
         symbols = [placeholder(x.type if x is not None else None, f"x{i}") for i, x in enumerate(captures)]
         with tracing():
             large = [s if maker is None else same(UPSAMPLE, (s,), maker.output, dict(maker.attributes))
