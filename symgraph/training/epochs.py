@@ -57,7 +57,7 @@ def run_epoch(model: Trainer, kind: str, feed: Feed, epoch: int, callbacks: Call
            ) -> dict[str, Any]:
     """Run the steps of an epoch and give the logs of the last one."""
     start = 0 if progress is None else progress.step
-    if progress is not None and model.stop_training:  # by a callback, before the interruption
+    if progress is not None and start and model.stop_training:  # by a callback, before the interruption
         return progress.logs()
     hooks = _Hooks(callbacks, kind, model.steps_per_execution)
     steps = _eager_steps if model.run_eagerly else _array_steps if isinstance(feed, ArrayFeed) else _steps

@@ -203,6 +203,19 @@ def test_thawing_a_model_thaws_the_layers_inside_which_may_be_frozen_one_by_one(
     assert [v.name.split("/")[-2] for v in model.trainable_variables] == ["b", "b", "c", "c"]
 
 
+@pytest.mark.parametrize("run_eagerly", [False, True], ids=["compiled", "eager"])
+def test_an_epoch_that_is_to_stop_as_it_begins_has_one_step(run_eagerly):
+    class Stops(sg.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    model = line(run_eagerly=run_eagerly)
+    history = model.fit(X, Y, batch_size=10, epochs=4, verbose=0, callbacks=[Stops()]).history
+
+    assert int(model.optimizer.iterations) == 5 + 1
+    assert len(history["loss"]) == 2 and history["loss"][0] != history["loss"][1]
+
+
 def test_learning_rate_schedules_count_steps_over_epochs():
     model = line(sg.optimizers.SGD(sg.optimizers.schedules.PiecewiseConstantDecay([5, 10], [0.1, 0.01, 0.0])))
     model.fit(X, Y, batch_size=10, epochs=2, verbose=0)
