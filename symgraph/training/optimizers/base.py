@@ -266,8 +266,8 @@ class Optimizer:
         return loss * self.loss_scale_factor if self.loss_scale_factor else loss
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
-        """Give the variables their averages, at the end of training with `use_ema`."""
-        if self.use_ema:
+        """Give the variables their averages, at the end of training with `use_ema`; before a step there are none."""
+        if self.use_ema and int(self._iterations):
             if unknown := [v.name for v in var_list if v not in self._indices]:
                 raise self.error(f"has no averages of {', '.join(unknown)}")
             self._overwrite_by_averages(var_list)

@@ -203,6 +203,17 @@ def test_thawing_a_model_thaws_the_layers_inside_which_may_be_frozen_one_by_one(
     assert [v.name.split("/")[-2] for v in model.trainable_variables] == ["b", "b", "c", "c"]
 
 
+def test_without_a_step_there_are_no_averages_to_end_with():
+    models = [line(sg.optimizers.SGD(0.1, use_ema=True)),
+              line(sg.optimizers.LossScaleOptimizer(sg.optimizers.SGD(0.1, use_ema=True)))]
+    before = [model.get_weights()[0] for model in models]
+
+    models[0].fit(X, Y, epochs=1, initial_epoch=1, verbose=0)
+    models[1].fit(X * 1e30, Y, batch_size=50, verbose=0)  # a step that overflows is left out
+
+    assert all((w == model.get_weights()[0]).all() for w, model in zip(before, models, strict=True))
+
+
 @pytest.mark.parametrize("run_eagerly", [False, True], ids=["compiled", "eager"])
 def test_an_epoch_that_is_to_stop_as_it_begins_has_one_step(run_eagerly):
     class Stops(sg.callbacks.Callback):
