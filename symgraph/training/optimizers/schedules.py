@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from symgraph import ops
 from symgraph.core.errors import TrainingError
 from symgraph.core.registry import Registry
@@ -220,6 +222,7 @@ def _periods(step: Any, length: float, staircase: bool) -> Operand:
 
 
 def _positive(schedule: LearningRateSchedule, name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    plain = value.item() if isinstance(value, np.number) else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float) or not plain > 0:
         raise TrainingError(f"{type(schedule).__name__}: {name} must be a number above 0, got {value!r}")
-    return value
+    return plain

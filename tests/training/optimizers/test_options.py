@@ -1,5 +1,7 @@
 """What optimizers and schedules accept, give back, and refuse."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,12 @@ def test_a_configuration_makes_an_equal_optimizer(case):
 def test_a_configuration_makes_an_equal_schedule(case):
     made = getattr(S, case[0])(**case[1])
     assert S.deserialize(S.serialize(made)).get_config() == made.get_config()
+
+
+def test_numbers_of_numpy_say_how_long_a_schedule_is():
+    made = S.CosineDecay(0.5, np.int64(30))
+    assert float(made(15)) == float(S.CosineDecay(0.5, 30)(15))
+    assert json.loads(json.dumps(made.get_config()))["decay_steps"] == 30
 
 
 def test_a_configuration_holds_the_optimizer_inside():
