@@ -28,7 +28,8 @@ class ModelCheckpoint(MonitorCallback):
     With `save_best_only` it writes only when `monitor` is better than ever before, and than `initial_value_threshold`.
     A model whose loss is NaN or infinite is never written, so that the last good file stays; a warning tells.
 
-    Errors: `TrainingError` for other names, and where `mode="auto"` cannot tell which way is better.
+    Errors: `TrainingError` for other names, for a model without such a method when training begins, and where
+    `mode="auto"` cannot tell which way is better.
 
     >>> import symgraph as sg
     >>> best = sg.callbacks.ModelCheckpoint("best.onnx", monitor="val_loss", save_best_only=True)
@@ -52,6 +53,9 @@ class ModelCheckpoint(MonitorCallback):
 
     def uses(self, hook: str) -> bool:
         return super().uses(hook) and (hook != "on_train_batch_end" or self.save_freq != "epoch")
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._writer(self.filepath)  # whether the model can be written so is said before it is trained
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch

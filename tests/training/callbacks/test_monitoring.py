@@ -142,12 +142,12 @@ def test_without_the_number_to_watch_the_model_is_written_with_a_warning(tmp_pat
     assert len(model.saved) == 1
 
 
-def test_a_model_that_cannot_be_saved_says_what_to_use(tmp_path):
+def test_a_model_that_cannot_be_saved_says_what_to_use_before_training(tmp_path):
     class Unsaveable(Model):
         save = None
 
     with pytest.raises(sg.TrainingError, match=r"has no save\(\) to write .*; use a name that ends in \.onnx"):
-        watch(ModelCheckpoint(tmp_path / "model.keras"), Unsaveable(), {"loss": 1.0})
+        CallbackList([ModelCheckpoint(tmp_path / "model.keras")], model=Unsaveable()).on_train_begin()
 
 
 def test_checkpoints_of_a_real_model_are_onnx_files_and_weights(tmp_path, rng):
