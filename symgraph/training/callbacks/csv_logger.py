@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,7 +22,7 @@ class CSVLogger(Callback):
     `append=True` goes on with a file that is there. Where training goes on after an interruption, rows of epochs
     that are done again are dropped.
 
-    Errors: `TrainingError` where the file cannot be written, when training begins.
+    Errors: `TrainingError` where the file cannot be written, when training begins or, on a full disk, later.
 
     >>> import symgraph as sg
     >>> callbacks = sg.callbacks.CallbackList([sg.callbacks.CSVLogger("log.csv")])
@@ -62,9 +63,11 @@ class CSVLogger(Callback):
         with self._open() as file:
             self._cut(file)
 
-    def _open(self) -> TextIO:
+    @contextmanager
+    def _open(self) -> Iterator[TextIO]:
         try:
-            return open(self.filename, "a", newline="", encoding="utf-8")
+            with open(self.filename, "a", newline="", encoding="utf-8") as file:
+                yield file
         except OSError as error:
             raise TrainingError(f"CSVLogger: cannot write {self.filename}: {error.strerror}") from None
 

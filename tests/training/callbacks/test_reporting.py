@@ -163,6 +163,19 @@ def test_a_table_that_cannot_be_written_is_an_error_at_the_start(tmp_path):
         CallbackList([CSVLogger(tmp_path / "absent" / "log.csv")]).on_train_begin()
 
 
+def test_a_table_that_the_disk_has_no_room_for_is_an_error_with_its_name(tmp_path):
+    resource = pytest.importorskip("resource")
+    callbacks = CallbackList([CSVLogger(tmp_path / "log.csv")])
+    callbacks.on_train_begin()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))
+    try:
+        with pytest.raises(sg.TrainingError, match=r"cannot write .*log\.csv: File too large"):
+            callbacks.on_epoch_end(0, {"loss": 0.5})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_values_that_are_sequences_stand_in_brackets(tmp_path):
     callbacks = CallbackList([CSVLogger(tmp_path / "log.csv")])
     callbacks.on_train_begin()
