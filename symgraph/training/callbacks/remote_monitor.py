@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, urlopen
 
@@ -21,8 +21,8 @@ _SECONDS = 10.0
 class RemoteMonitor(Callback):
     """Sends the epoch and its logs to `root + path` as an HTTP POST: JSON in the form field `field`.
 
-    With `send_as_json=True` the JSON is the body. A server that cannot be reached within 10 seconds, or refuses, gives
-    a warning, and training goes on.
+    With `send_as_json=True` the JSON is the body. A server that cannot be reached within 10 seconds, refuses, or answers
+    in something else than HTTP gives a warning, and training goes on.
 
     Errors: `TrainingError` for an address that is not http or https.
     """
@@ -44,7 +44,7 @@ class RemoteMonitor(Callback):
         try:
             with urlopen(request, timeout=_SECONDS):
                 pass
-        except (URLError, OSError) as error:
+        except (OSError, HTTPException) as error:
             warnings.warn(f"RemoteMonitor: could not send epoch {epoch} to {self.root}: {error}", stacklevel=2)
 
 

@@ -1,6 +1,7 @@
 """Callbacks made of functions, those that report to a file or a server, and what they refuse."""
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs
@@ -80,6 +81,21 @@ def test_a_server_that_is_not_there_is_told_and_training_goes_on(server):
     server.socket.close()
     with pytest.warns(UserWarning, match="could not send epoch 0 to"):
         CallbackList([RemoteMonitor(gone.replace("127.0.0.1", "127.0.0.2"))]).on_epoch_end(0, LOGS)
+
+
+def test_a_server_that_does_not_speak_http_is_told_and_training_goes_on():
+    def answer():
+        connection, _ = other.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"220 mail\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.warns(UserWarning, match="could not send epoch 0 to .*220 mail"):
+            CallbackList([RemoteMonitor(f"http://127.0.0.1:{other.getsockname()[1]}")]).on_epoch_end(0, LOGS)
+        thread.join()
 
 
 @pytest.mark.parametrize("root", ["file:///etc/passwd", "localhost:9000", ""])
