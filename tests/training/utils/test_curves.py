@@ -23,6 +23,12 @@ def test_a_history_and_some_of_its_logs():
     assert [axes.get_title() for axes in sg.utils.plot_history(history, names="loss").axes] == ["loss"]
 
 
+def test_a_log_of_validation_alone_is_called_so():
+    (axes,) = sg.utils.plot_history(LOGS, names=["val_loss"]).axes
+
+    assert [line.get_label() for line in axes.lines] == ["validation"]
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     ((None,), "what fit returns, or a dict of lists; got NoneType"),
     (({},), "no epochs"),
