@@ -41,8 +41,9 @@ def plot_history(history: Any, path: str | os.PathLike[str] | None = None, names
         raise MissingDependencyError("plot_history draws with matplotlib: pip install 'symgraph[demo]'") from error
     figure = Figure((SIZE[0] * len(shown), SIZE[1]), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        kinds = (("validation", name),) if name.startswith("val_") else (("training", name), ("validation", f"val_{name}"))
-        for label, key in kinds:
+        is_validation = name.startswith("val_")
+        for label, key in ((("validation", name),) if is_validation else (
+                ("training", name), ("validation", f"val_{name}"))):
             if key in logs:
                 axes.plot(range(1, len(logs[key]) + 1), logs[key], marker=".", label=label)
         axes.set(title=name, xlabel="epoch")
