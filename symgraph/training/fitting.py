@@ -163,7 +163,8 @@ def _validation_feed(data: Any, batch_size: int | None, steps: int | None) -> Fe
 
 def _check_frequency(frequency: Any) -> None:
     is_number = isinstance(frequency, int | np.integer) and not isinstance(frequency, bool)
-    if not (is_number and frequency >= 1) and not isinstance(frequency, Collection):
+    is_list = isinstance(frequency, Collection) and not isinstance(frequency, str)
+    if not (is_number and frequency >= 1) and not is_list:
         raise TrainingError("fit: validation_freq must be a number of epochs from 1 on, or a list of epochs, "
                             f"got {frequency!r}")
 

@@ -153,7 +153,8 @@ def test_validation_data_are_looked_at_before_the_first_step(given, message):
     ({"steps_per_epoch": 0}, "steps_per_epoch is a whole number of at least 1"),
     ({"validation_split": 1.5}, "validation_split is the share .* got 1.5"),
     ({"validation_freq": 0}, "validation_freq must be a number of epochs from 1 on, or a list of epochs, got 0"),
-    ({"validation_freq": 1.5}, "validation_freq"), ({"verbose": 7}, "verbose must be 0"),
+    ({"validation_freq": 1.5}, "validation_freq"), ({"validation_freq": "2"}, "a list of epochs, got '2'"),
+    ({"verbose": 7}, "verbose must be 0"),
     ({"shuffle": "rows"}, 'shuffle is True, False or "batch"'), ({"class_weight": {0: "a"}}, "class 0 the weight 'a'"),
     ({"callbacks": [Callback]}, r"give an object, as in EarlyStopping\(\)"), ({"callbacks": [3]}, "got 3")])
 def test_arguments_of_fit_that_make_no_sense_are_named(arguments, message):
