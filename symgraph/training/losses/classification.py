@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 from symgraph.core.defaults import epsilon
 from symgraph.core.errors import ShapeError, TrainingError
@@ -93,13 +94,17 @@ def categorical_crossentropy(y_true: object, y_pred: object, from_logits: bool =
 
 
 def categorical_focal_crossentropy(
-        y_true: object, y_pred: object, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool = False,
-        label_smoothing: float = 0.0, axis: int = -1) -> Operand:
-    """`-Σ alpha (1 - p)^gamma y log p` over `axis`, with p as in `categorical_crossentropy` (Lin et al. 2018)."""
+        y_true: object, y_pred: object, alpha: float | Sequence[float] = 0.25, gamma: float = 2.0,
+        from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1) -> Operand:
+    """`-Σ alpha (1 - p)^gamma y log p` over `axis`, with p as in `categorical_crossentropy` (Lin et al. 2018).
+
+    `alpha` is a number, or one for each class.
+    """
     who = "categorical_focal_crossentropy"
     y, p, axis = _categorical(who, y_true, y_pred, label_smoothing, axis)
     p = _proportions(softmax(p, axis) if from_logits else p, axis)
-    return total(_focal_factor(1.0 - p, gamma) * alpha * (-y * log(p)), axis)
+    weight = as_operand(alpha, p.dtype)
+    return total(weight * _focal_factor(1.0 - p, gamma) * (-y * log(p)), axis)
 
 
 def sparse_categorical_crossentropy(y_true: object, y_pred: object, from_logits: bool = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symgraph.core.errors import TrainingError
@@ -264,12 +264,12 @@ class CategoricalCrossentropy(LossFunctionWrapper):
 
 
 class CategoricalFocalCrossentropy(LossFunctionWrapper):
-    """`-Σ alpha (1 - p)^gamma y log p`, of one-hot targets."""
+    """`-Σ alpha (1 - p)^gamma y log p`, of one-hot targets; `alpha` is a number, or one for each class."""
 
     def __init__(
-            self, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool = False, label_smoothing: float = 0.0,
-            axis: int = -1, reduction: str | None = BATCH, name: str | None = "categorical_focal_crossentropy",
-            dtype: object = None) -> None:
+            self, alpha: float | Sequence[float] = 0.25, gamma: float = 2.0, from_logits: bool = False,
+            label_smoothing: float = 0.0, axis: int = -1, reduction: str | None = BATCH,
+            name: str | None = "categorical_focal_crossentropy", dtype: object = None) -> None:
         super().__init__(categorical_focal_crossentropy, reduction, name, dtype, alpha=alpha, gamma=gamma,
                          from_logits=from_logits, label_smoothing=label_smoothing, axis=axis)
 

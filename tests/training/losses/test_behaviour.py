@@ -104,6 +104,15 @@ def test_what_does_not_exist_is_told_with_what_does(make, words):
         make()
 
 
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_alpha_may_be_one_number_a_class(gamma):
+    y, p = np.eye(3, dtype=np.float32), np.array([[0.5, 0.25, 0.25]] * 3, np.float32)
+    each = sg.losses.categorical_focal_crossentropy(y, p, alpha=[0.25, 0.5, 1.0], gamma=gamma)
+
+    alike = sg.losses.categorical_focal_crossentropy(y, p, alpha=1.0, gamma=gamma)
+    np.testing.assert_array_equal(each.numpy(), alike.numpy() * [0.25, 0.5, 1.0])
+
+
 def test_one_class_only_is_warned_of():
     with pytest.warns(SyntaxWarning, match="one class only"):
         sg.losses.categorical_crossentropy([[1.0]], [[1.0]])
