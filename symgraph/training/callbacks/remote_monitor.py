@@ -21,8 +21,8 @@ _SECONDS = 10.0
 class RemoteMonitor(Callback):
     """Sends the epoch and its logs to `root + path` as an HTTP POST: JSON in the form field `field`.
 
-    With `send_as_json=True` the JSON is the body. A server that cannot be reached within 10 seconds, refuses, or answers
-    in something else than HTTP gives a warning, and training goes on.
+    With `send_as_json=True` the JSON is the body. A server that cannot be reached within 10 seconds, refuses, or does
+    not speak HTTP gives a warning, and training goes on.
 
     Errors: `TrainingError` for an address that is not http or https.
     """
