@@ -56,6 +56,8 @@ def _read(path: str, wanted: int | None) -> Array:
         with wave.open(path, "rb") as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             data = file.readframes(file.getnframes())
+        if len(data) % (width * channels):
+            raise EOFError(f"it ends in the middle of a sample, after {len(data)} bytes of them")
     except (wave.Error, EOFError) as error:
         raise TrainingError(f"{path} is no WAV file of whole-number samples: {error}") from None
     samples = _decoded(data, width).reshape(-1, channels)

@@ -259,6 +259,15 @@ def test_files_that_are_not_what_their_name_says_are_named(name, content, read, 
         read(tmp_path, verbose=False).to_array()
 
 
+def test_a_sound_that_was_cut_off_is_named(tmp_path):
+    path = tmp_path / "a" / "s.wav"
+    write_wav(path, SOUND)
+    path.write_bytes(path.read_bytes()[:-3])
+
+    with pytest.raises(TrainingError, match=r"s\.wav is no WAV file .*in the middle of a sample, after 21 bytes"):
+        audio_dataset_from_directory(tmp_path, verbose=False).to_array()
+
+
 @pytest.mark.parametrize(("sizes", "left", "right"), [
     ((0.8, None), 8, 2), ((None, 0.25), 8, 2), ((3, None), 3, 7), ((None, 3), 7, 3), ((0.5, 0.3), 5, 3),
     ((2, 0.5), 2, 5),
