@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from symgraph.core.errors import DtypeError, ShapeError, TrainingError
 from symgraph.training.data.columns import Array
+from symgraph.training.data.elements import number_of
 
 ENDS = ("pre", "post")
 
@@ -23,7 +24,7 @@ def pad_sequences(
     after ("post") a sequence, `truncating` which end of a long one is cut off. Strings need `dtype=object`.
 
     Errors: `ShapeError` for steps of different shapes, `DtypeError` for a text as value of a number dtype,
-    `TrainingError` for what are no sequences.
+    `TrainingError` for what are no sequences, and for other lengths than whole numbers.
 
     >>> pad_sequences([[1], [2, 3, 4]]).tolist()
     [[0, 0, 1], [2, 3, 4]]
@@ -33,6 +34,7 @@ def pad_sequences(
     for name, end in (("padding", padding), ("truncating", truncating)):
         if end not in ENDS:
             raise TrainingError(f'pad_sequences: {name} is "pre" or "post", got {end!r}')
+    length = None if maxlen is None else number_of(maxlen, "pad_sequences: maxlen", 0)
     if not hasattr(sequences, "__len__"):
         raise TrainingError(f"pad_sequences takes a list of sequences, got {type(sequences).__name__}")
     for i, sequence in enumerate(sequences):
@@ -41,7 +43,7 @@ def pad_sequences(
     wanted = np.dtype(dtype)
     if isinstance(value, str) and wanted.kind not in "OSU":
         raise DtypeError(f"pad_sequences: the value {value!r} is no {wanted}; give dtype=object for strings")
-    length = max(map(len, sequences), default=0) if maxlen is None else maxlen
+    length = max(map(len, sequences), default=0) if length is None else length
     inner = next((np.shape(sequence)[1:] for sequence in sequences if len(sequence)), ())
     out = np.full((len(sequences), length, *inner), value, wanted)
     for i, sequence in enumerate(sequences):

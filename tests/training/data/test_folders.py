@@ -231,6 +231,7 @@ ERRORS = {
     "empty split": (lambda p: split_dataset([1, 2, 3], 0.01), TrainingError, "leave one part empty"),
     "endless": (lambda p: split_dataset(sg.data.Dataset.range(3).repeat(), 0.5), TrainingError, "without end"),
     "padding": (lambda p: pad_sequences([[1]], padding="left"), TrainingError, 'padding is "pre" or "post"'),
+    "maxlen": (lambda p: pad_sequences([[1]], maxlen=-1), TrainingError, "maxlen is a whole number of at least 0"),
     "no sequences": (lambda p: pad_sequences(3), TrainingError, "takes a list of sequences, got int"),
     "numbers": (lambda p: pad_sequences([[1], 2]), TrainingError, "element 1 is 2"),
     "words": (lambda p: pad_sequences([["a"]], value="-"), DtypeError, "give dtype=object for strings"),
