@@ -107,8 +107,10 @@ class Folder:
         elif self.labels is not None:
             if len(self.labels) != len(paths):
                 raise TrainingError(f"there are {len(self.labels)} labels for {len(paths)} files in {directory}")
-            labels = np.asarray(self.labels, np.int32)
-            names = [str(label) for label in sorted(set(labels.tolist()))]
+            given = np.asarray(self.labels)
+            names = [str(label) for label in sorted(set(given.tolist()))]
+            self._check_labels(given, 2 if self.label_mode == "binary" else len(names))
+            labels = given.astype(np.int32)
         if self.label_mode is None:
             labels = None
         self._say(f"Found {len(paths)} files." if labels is None or names is None else
@@ -118,6 +120,14 @@ class Folder:
             np.random.RandomState(seed).shuffle(order)
             paths, labels = [paths[i] for i in order], None if labels is None else labels[order]
         return paths, labels, names if labels is not None else None
+
+    def _check_labels(self, labels: Array, count: int) -> None:
+        if labels.size and labels.dtype.kind not in "iu":
+            raise TrainingError(f"labels is a list of whole numbers, got {labels.dtype}, such as {labels.flat[0]!r}")
+        if self.label_mode in ("categorical", "binary") and labels.size and not (
+                labels.min() >= 0 and labels.max() < count):
+            raise TrainingError(f'with label_mode="{self.label_mode}" the labels of {count} classes are 0 to '
+                                f"{count - 1}, got {labels.max() if labels.min() >= 0 else labels.min()}")
 
     def _classes(self, directory: str) -> list[str]:
         there = sorted(name for name in os.listdir(directory)

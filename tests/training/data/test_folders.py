@@ -181,6 +181,12 @@ def image_folder(tmp_path, **options):
 ERRORS = {
     "labels": (lambda p: image_folder(p, labels="guess"), TrainingError, 'labels is "inferred", None or a list'),
     "number of labels": (lambda p: image_folder(p, labels=[1, 2]), TrainingError, "2 labels for 5 files"),
+    "labels of classes": (lambda p: image_folder(p, labels=[0, 1, 2, 2, 9], label_mode="categorical"), TrainingError,
+                          "the labels of 4 classes are 0 to 3, got 9"),
+    "binary labels": (lambda p: image_folder(p, labels=[1, 1, 2, 2, 1], label_mode="binary"), TrainingError,
+                      "the labels of 2 classes are 0 to 1, got 2"),
+    "words for labels": (lambda p: image_folder(p, labels=list("abcde")), TrainingError, "whole numbers, got <U1"),
+    "shares for labels": (lambda p: image_folder(p, labels=[0.5] * 5), TrainingError, "whole numbers, got float64"),
     "label_mode": (lambda p: image_folder(p, label_mode="float"), TrainingError, "label_mode is"),
     "two classes": (lambda p: image_folder(p, class_names=["cats"], label_mode="binary"), TrainingError,
                     "two classes, found 1"),
