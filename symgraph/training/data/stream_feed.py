@@ -57,7 +57,7 @@ class StreamFeed(Feed):
             else:
                 first = self._stream_at(0, 0).peek()
             if first is None:
-                raise self._nothing_came(0, 0)
+                raise self._nothing_came(0)
             self._structure = first[1]
         return self._structure
 
@@ -97,7 +97,7 @@ class StreamFeed(Feed):
             came += 1
             yield self._checked(element, stream.position)
         if came == 0:
-            raise self._nothing_came(epoch, stream.position)
+            raise self._nothing_came(stream.position)
         if steps < 0 or came < steps:
             self.batches_in_pass = stream.position if not self.source.is_one_shot else None
         if self.steps_per_epoch is not None and came < self.steps_per_epoch:
@@ -120,10 +120,10 @@ class StreamFeed(Feed):
         self._stream = _Stream(self.source, number, position, self.class_weight)
         return self._stream
 
-    def _nothing_came(self, epoch: int, position: int) -> TrainingError:
+    def _nothing_came(self, position: int) -> TrainingError:
         if self.source.is_one_shot and position:
-            return TrainingError(f"{self.describe()} ran out after {position} batches, so none is left for epoch "
-                                 f"{epoch}; give steps_per_epoch, fewer epochs, or a function that gives new iterators")
+            return TrainingError(f"{self.describe()} ran out after {position} batches, so none is left for another "
+                                 "epoch; give steps_per_epoch, fewer epochs, or a function that gives new iterators")
         return TrainingError(f"{self.describe()} gave no batches")
 
     def state(self) -> State:

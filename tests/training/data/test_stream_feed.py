@@ -171,7 +171,7 @@ def test_looking_at_the_structure_loses_no_batch():
 def test_a_generator_that_ran_out_says_so():
     with make_feed(five()) as feed:
         numbers(feed, 0)
-        with pytest.raises(TrainingError, match="the generator ran out after 5 batches, so none is left for epoch 1"):
+        with pytest.raises(TrainingError, match="the generator ran out after 5 batches, so none is left for another"):
             numbers(feed, 1)
 
 

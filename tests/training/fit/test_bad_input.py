@@ -215,7 +215,7 @@ def test_data_without_batches_are_an_error(empty, method):
 
 def test_a_generator_that_ends_early_says_so_and_keeps_the_epochs_it_made():
     model = line()
-    with pytest.raises(TrainingError, match="ran out after 4 batches, so none is left for epoch 2"):
+    with pytest.raises(TrainingError, match="ran out after 4 batches, so none is left for another epoch"):
         model.fit(((X[:10], Y[:10]) for _ in range(4)), steps_per_epoch=2, epochs=3, verbose=0)
 
     assert model.history.epoch == [0, 1] and len(model.history.history["loss"]) == 2
