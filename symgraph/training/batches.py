@@ -11,6 +11,7 @@ from symgraph.core.errors import LayerError
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType
 from symgraph.runtime.session import Session
+from symgraph.training.data.feeding import check_count
 from symgraph.training.input_checks import fitted_array
 
 DEFAULT_BATCH = 32
@@ -36,8 +37,10 @@ class Batches:
         All batches see the same weights.
 
         Errors: `LayerError` where the inputs have different numbers of samples, or where the results are not
-        one for each sample, so that batches cannot be joined.
+        one for each sample, so that batches cannot be joined; `TrainingError` for a size or steps below 1.
         """
+        check_count("batch_size", batch_size)
+        check_count("steps", steps)
         fixed = self._fixed
         size = fixed or batch_size
         count = None if size is None else _count(self.session, feeds)

@@ -251,7 +251,7 @@ class Model(Trainer):
         feeds = self._feeds(x)
         if self._assigned:  # known only now that the inputs are
             return fitting.predict(self, x, batch_size, 0, steps, callbacks)
-        size = batch_size or (DEFAULT_BATCH if self._sublayers else None)
+        size = DEFAULT_BATCH if batch_size is None and self._sublayers else batch_size
         session = self._session(None)
         if self._batches is None or self._batches.session is not session:
             self._batches = Batches(session)

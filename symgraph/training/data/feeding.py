@@ -21,7 +21,7 @@ from symgraph.training.data.sources import CallableSource, IterableSource, Itera
 from symgraph.training.data.splitting import split_validation
 from symgraph.training.data.stream_feed import StreamFeed
 
-__all__ = ["DEFAULT_BATCH", "as_source", "make_feed", "split_validation"]
+__all__ = ["DEFAULT_BATCH", "as_source", "check_count", "make_feed", "split_validation"]
 
 DEFAULT_BATCH = 32
 
@@ -44,8 +44,8 @@ def make_feed(
     [[0, 1], [2, 3], [4]]
     """
     weights = None if class_weight is None else check_class_weight(class_weight)
-    _check_count("steps_per_epoch", steps_per_epoch)
-    _check_count("batch_size", batch_size)
+    check_count("steps_per_epoch", steps_per_epoch)
+    check_count("batch_size", batch_size)
     if not (isinstance(shuffle, bool | np.bool_) or shuffle == "batch"):
         raise TrainingError(f'shuffle is True, False or "batch", got {shuffle!r}')
     if x is None:
@@ -96,7 +96,8 @@ def _refuse(source: Source, **given: Any) -> None:
             raise TrainingError(f"{name} does not go with {source.describe()}, which gives whole batches; {why}")
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: Any) -> None:
+    """Errors: `TrainingError` for what is neither a number of batches or rows, from 1 on, nor None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
         raise TrainingError(f"{name} is a whole number of at least 1, or None; got {value!r}")
 

@@ -202,6 +202,12 @@ def test_arrays_without_samples_are_an_error(method):
         getattr(line(), method)(X[:0], Y[:0], **quiet(method))
 
 
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("batch_size", -3), ("batch_size", 2.5), ("steps", 0)])
+def test_arguments_of_predict_that_make_no_sense_are_named(name, value):
+    with pytest.raises(TrainingError, match=f"{name} is a whole number of at least 1, or None; got {value}"):
+        line().predict(X, verbose=0, **{name: value})
+
+
 def test_predictions_for_no_samples_are_none():
     assert line().predict(X[:0], verbose=0).shape == (0, 1)
 
