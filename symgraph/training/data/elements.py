@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from symgraph.core.errors import ShapeError, TrainingError
+from symgraph.core.errors import DtypeError, ShapeError, TrainingError
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand
-from symgraph.core.types import TensorType, as_dtype
+from symgraph.core.types import TensorType, as_dtype, numpy_dtype, promote_dtypes
 from symgraph.core.value import Tensor, as_array
 from symgraph.training.data.columns import Array, dense, is_one_array
 
@@ -89,13 +90,26 @@ def stack_leaves(leaves: list[Any], number: int) -> Array:
     first, what = leaves[0], f"array {number} of the elements"
     if not isinstance(first, np.ndarray):
         return _of_scalars(leaves, what)
-    out = np.empty((len(leaves), *first.shape), first.dtype)
+    out = np.empty((len(leaves), *first.shape), dtype_of(leaves, what))
     for i, leaf in enumerate(leaves):
         if np.shape(leaf) != first.shape:
             raise ShapeError(f"{what} cannot be batched: the first has shape {first.shape}, element {i} "
                              f"{np.shape(leaf)}; padded_batch fills shorter ones up")
-        out[i] = leaf
+        out[i, ...] = leaf
     return out
+
+
+def dtype_of(leaves: Sequence[Any], what: str) -> np.dtype[Any]:
+    """The dtype for what all of these arrays and numbers hold.
+
+    Errors: `DtypeError` for numbers beside strings.
+    """
+    first = leaves[0].dtype
+    others = {(x if isinstance(x, np.ndarray | np.generic) else as_array(x)).dtype for x in leaves} - {first}
+    try:
+        return numpy_dtype(reduce(promote_dtypes, map(as_dtype, others), as_dtype(first))) if others else first
+    except DtypeError as error:
+        raise DtypeError(f"{what} cannot be batched: {error}") from None
 
 
 def _of_scalars(leaves: list[Any], what: str) -> Array:

@@ -13,7 +13,7 @@ from symgraph.core.errors import ShapeError
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.types import Shape, TensorType
 from symgraph.training.data.columns import Array
-from symgraph.training.data.elements import Element, join, rows, stack, stack_leaves
+from symgraph.training.data.elements import Element, dtype_of, join, rows, stack, stack_leaves
 from symgraph.training.data.nodes import UNKNOWN, Items, Node, Path
 
 
@@ -120,20 +120,21 @@ def _wanted(shape: Any, known: tuple[Any, ...]) -> tuple[int | None, ...]:
 def _padded(leaves: list[Any], number: int, shape: Any, value: Any) -> Array:
     if not isinstance(leaves[0], np.ndarray):
         return stack_leaves(leaves, number)
-    ranks = {leaf.ndim for leaf in leaves}
+    shapes = [np.shape(leaf) for leaf in leaves]
+    ranks = set(map(len, shapes))
     wanted = _wanted(shape, leaves[0].shape)
     if len(ranks) > 1 or len(wanted) not in ranks:
         raise ShapeError(f"padded_batch: array {number} of the elements has {sorted(ranks)} dimensions, "
                          f"the shape to pad to {len(wanted)}")
-    longest = [max(sizes) for sizes in zip(*(leaf.shape for leaf in leaves), strict=True)]
+    longest = [max(sizes) for sizes in zip(*shapes, strict=True)]
     sizes = [size if d is None else d for d, size in zip(wanted, longest, strict=True)]
     if any(size > limit for size, limit in zip(longest, sizes, strict=True)):
         raise ShapeError(f"padded_batch: array {number} of an element has shape up to {longest}, "
                          f"larger than the {sizes} to pad to")
     filling = value if value is not None else "" if leaves[0].dtype.kind == "O" else 0
-    out = np.full((len(leaves), *sizes), filling, leaves[0].dtype)
+    out = np.full((len(leaves), *sizes), filling, dtype_of(leaves, f"array {number} of the elements"))
     for i, leaf in enumerate(leaves):
-        place: tuple[Any, ...] = (i, *map(slice, leaf.shape))
+        place: tuple[Any, ...] = (i, *map(slice, shapes[i]))
         out[place] = leaf
     return out
 

@@ -291,6 +291,23 @@ def test_dtypes_stay():
         assert x.dtype == np.dtype(dtype).newbyteorder("=").name
 
 
+@pytest.mark.parametrize(("elements", "dtype", "wanted"), [
+    ([[1, 2], [1.5, 2]], "float32", [[1, 2], [1.5, 2]]), ([np.array(1, np.int8), 2.5], "float32", [1, 2.5]),
+    ([np.array([1.5]), np.array([True])], "float64", [[1.5], [1]]), ([np.uint8([200]), np.int8([-1])], "int16",
+                                                                    [[200], [-1]]),
+    ([np.array(["a"]), np.array(["bcd"])], "string", [["a"], ["bcd"]])])
+@pytest.mark.parametrize("method", ["batch", "padded_batch"])
+def test_a_batch_has_the_dtype_that_holds_all_its_elements(method, elements, dtype, wanted):
+    (batch,) = getattr(Dataset.array(elements), method)(2)
+    assert (batch.dtype, batch.tolist()) == (dtype, wanted)
+
+
+@pytest.mark.parametrize("method", ["batch", "padded_batch"])
+def test_numbers_and_words_make_no_batch(method):
+    with pytest.raises(DtypeError, match="array 0 of the elements cannot be batched: int64 and string have no common"):
+        getattr(Dataset.array([np.array([1]), np.array(["a"])]), method)(2).to_array()
+
+
 def test_for_each_calls_the_function_with_every_element():
     seen = []
     Dataset.zip(numbers(2), numbers(5, 7)).for_each(lambda a, b: seen.append(int(a * b)))
