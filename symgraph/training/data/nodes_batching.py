@@ -131,7 +131,7 @@ def _padded(leaves: list[Any], number: int, shape: Any, value: Any) -> Array:
     if any(size > limit for size, limit in zip(longest, sizes, strict=True)):
         raise ShapeError(f"padded_batch: array {number} of an element has shape up to {longest}, "
                          f"larger than the {sizes} to pad to")
-    filling = value if value is not None else "" if leaves[0].dtype.kind == "O" else 0
+    filling = value if value is not None else "" if leaves[0].dtype.kind in "OSU" else 0
     out = np.full((len(leaves), *sizes), filling, dtype_of(leaves, f"array {number} of the elements"))
     for i, leaf in enumerate(leaves):
         place: tuple[Any, ...] = (i, *map(slice, shapes[i]))

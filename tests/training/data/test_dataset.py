@@ -302,6 +302,11 @@ def test_a_batch_has_the_dtype_that_holds_all_its_elements(method, elements, dty
     assert (batch.dtype, batch.tolist()) == (dtype, wanted)
 
 
+def test_words_are_padded_with_empty_ones():
+    (batch,) = Dataset.array([np.array(["a"]), np.array(["b", "c"])]).padded_batch(2)
+    assert batch.tolist() == [["a", ""], ["b", "c"]]
+
+
 @pytest.mark.parametrize("method", ["batch", "padded_batch"])
 def test_numbers_and_words_make_no_batch(method):
     with pytest.raises(DtypeError, match="array 0 of the elements cannot be batched: int64 and string have no common"):
