@@ -17,7 +17,6 @@ def absorb_relu_masks(graph: Graph) -> Graph:
     """TiledMaxPoolGrad(dy, x, y) * Cast(x > 0) -> TiledMaxPoolGrad(dy, x, y, above_zero=1), where x is a Relu's.
 
     Besides the product this spares telling equal maxima apart in windows where the Relu has left nothing but zeros.
-    Where the gradient is infinite or NaN, what the Relu cut off gets 0 instead of NaN.
     """
     return rewrite_regions(graph, _find)
 

@@ -21,7 +21,7 @@ def fold_gradient_pads(graph: Graph) -> Graph:
     """ConvWeightGrad(Pad(x, p), dy, pads=q) -> ConvWeightGrad(x, dy, pads=p+q);
     Pad(ConvInputGrad(dy, w, pads=q), -p) -> ConvInputGrad(dy, w, pads=p+q).
 
-    Of zeros, in space, and where sizes are known: what `fold_pads` does to the convolution. Rounds differently.
+    Of zeros, in space, the second where sizes are known: what `fold_pads` does to the convolution. Rounds differently.
     """
     return rewrite_regions(graph, _find)
 

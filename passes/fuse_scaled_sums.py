@@ -14,20 +14,22 @@ from symgraph.core.op import find_op, intern_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
 from symgraph.core.value import Tensor
+from symgraph.passes.block_kernels import Sizes, known_sizes
 from symgraph.passes.exactness import relaxed
-from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_regions, shape_of
+from symgraph.passes.matching import Region, dtype_of, in_both_orders, made_by, rewrite_regions
 from symgraph.runtime.kernels import has_operator
 from symgraph.runtime.opsets import choose_opsets
 
 GATED_ADD = intern_op("GatedAdd", "com.microsoft", 1, None)
 
-Sizes = tuple[int, ...]
-
 LARGE = 1024
 """From so many elements on it pays to spread the factors out."""
 
 LONG = 32
-"""Rows are at least so long."""
+"""Rows that have factors of their own are at least so long."""
+
+SHORT = 16
+"""Shorter rows of one factor are put behind each other as one row, which one thread works on."""
 
 
 @relaxed
@@ -48,21 +50,14 @@ def _find(node: Node, opset: int) -> Iterator[Region]:
         return
     is_sum = node.op.name == "Add"
     for u, scaled in in_both_orders(node) if is_sum else iter([(node.inputs[0], node.inputs[1])]):
-        sizes, product = _sizes(u), made_by(scaled, "Mul")
+        sizes, product = known_sizes(u), made_by(scaled, "Mul")
         for y, s in in_both_orders(product):
-            rows = None if sizes is None else _rows(sizes, _sizes(s))
+            rows = None if sizes is None else _rows(sizes, known_sizes(s))
             if u is None or y is None or s is None or product is None or sizes is None or rows is None or (
-                    u is scaled or _sizes(y) != sizes):
+                    u is scaled or known_sizes(y) != sizes):
                 continue
             yield Region((product, node), (u, y, s), _maker(sizes, rows, opset, is_sum=is_sum))
             return
-
-
-def _sizes(x: Operand | None) -> Sizes | None:
-    """The shape of a value, where it is known."""
-    shape = shape_of(x)
-    sizes = tuple(n for n in shape or () if isinstance(n, int))
-    return sizes if shape is not None and len(sizes) == len(shape) else None
 
 
 def _rows(sizes: Sizes, factors: Sizes | None) -> int | None:
@@ -72,8 +67,10 @@ def _rows(sizes: Sizes, factors: Sizes | None) -> int | None:
     full = (1,) * (len(sizes) - len(factors)) + factors
     if any(n not in (1, size) for n, size in zip(full, sizes, strict=True)):
         return None
-    rows = max((i + 1 for i, n in enumerate(full) if n != 1), default=len(sizes) - 1)
-    return rows if math.prod(sizes[rows:]) >= LONG or (rows == len(sizes) - 1 and math.prod(factors) == 1) else None
+    if math.prod(factors) == 1:
+        return len(sizes) - 1 if sizes[-1] >= SHORT else 0
+    rows = max(i + 1 for i, n in enumerate(full) if n != 1)
+    return rows if math.prod(sizes[rows:]) >= LONG else None
 
 
 def _maker(sizes: Sizes, rows: int, opset: int, *, is_sum: bool) -> Callable[..., Operand]:
@@ -95,7 +92,7 @@ def _maker(sizes: Sizes, rows: int, opset: int, *, is_sum: bool) -> Callable[...
 
 def _gate(s: Operand, sizes: Sizes, rows: int, at: Callable[..., Any]) -> Operand:
     """The factors, one for each row."""
-    wanted, given = (*sizes[:rows], 1), _sizes(s) or ()
+    wanted, given = (*sizes[:rows], 1), known_sizes(s) or ()
     full = (1,) * (len(sizes) - len(given)) + given
     column = (*full[:rows], 1)
     if isinstance(s, Tensor):

@@ -18,6 +18,7 @@ from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.value import Tensor
 from symgraph.passes.attributes import attributes_of
 from symgraph.passes.block_kernels import known_sizes
+from symgraph.passes.exactness import relaxed
 from symgraph.passes.matching import dtype_of
 from symgraph.passes.rules import readers_of
 from symgraph.passes.traits import BROADCASTING, ELEMENTWISE
@@ -29,22 +30,23 @@ SMALL = 8192
 FEW = 3
 """So many alike are joined, or more."""
 
-Sizes = tuple[int, ...]
 
-
+@relaxed
 def join_updates(graph: Graph) -> Graph:
     """f(x), f(y), … -> Split(f(Concat(x, y, …))), for elementwise f of small values that only outputs come of.
 
     Such are an optimizer's steps of biases and scales, and the moving means of normalisations. An operator on a few
-    numbers takes as long as it takes to call it.
+    numbers takes as long as it takes to call it. Rounds differently: some kernels do where numbers lie elsewhere.
     """
     opset = choose_opsets(graph)[""]
+    if opset < 13:
+        return graph
     groups: dict[Hashable, list[_Update]] = {}
     for update in _updates(graph):
         groups.setdefault(update.form, []).append(update)
     replaced: dict[Operand, Operand] = {}
     for group in groups.values():
-        if len(group) >= FEW and opset >= 18:
+        if len(group) >= FEW:
             replaced.update(_joined(group, opset))
     if not replaced:
         return graph

@@ -13,7 +13,7 @@ from symgraph.core.scope import tracing
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType
 from symgraph.passes.attributes import attribute, attributes_of, axes_of
-from symgraph.passes.block_channels import CONV, REORDER_INPUT, REORDER_OUTPUT
+from symgraph.passes.block_channels import CONV, LARGEST, REORDER_INPUT, REORDER_OUTPUT
 from symgraph.passes.block_kernels import blocked_kernel, kernel_source, known_sizes
 from symgraph.passes.blocks import BlockBuilder, Outputs, as_image, blocks_of, is_map, linear, of_channels_last, same
 from symgraph.passes.exactness import relaxed
@@ -28,6 +28,9 @@ MAX_POOL, UPSAMPLE = (intern_op(name, channel_blocks.DOMAIN, 1, None) for name i
 
 COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
 
+OPSET = 18
+"""From this version on operators that reduce take axes as an input."""
+
 Results = tuple[Operand | None, ...] | None
 
 
@@ -39,7 +42,7 @@ def keep_blocks(graph: Graph) -> Graph:
     What maps channels (x*a, x + b) becomes a convolution with one number a channel, which takes in sums and a Relu
     behind it. Rounds differently.
     """
-    if not graph.by_operator.get(REORDER_OUTPUT.name) or not channel_block():
+    if not graph.by_operator.get(REORDER_OUTPUT.name) or not channel_block() or choose_opsets(graph)[""] < OPSET:
         return graph
     return graph.rewrite(_Blocks(graph).rewrite)
 
@@ -109,6 +112,8 @@ class _Blocks(BlockBuilder):
             return None
         a, b = operands
         assert a is not None and b is not None
+        if not dtype_of(a) == dtype_of(b) == "float32":
+            return None
         if known_sizes(a) == known_sizes(b) == shape:
             return self.pair(node, a, b)
         for x, other, is_first in ((a, b, True), (b, a, False)):
@@ -168,11 +173,13 @@ class _Blocks(BlockBuilder):
         return as_image(self.mapped(beyond, self.at("Div", gamma, deviation), beta)), mean, variance
 
     def convolution(self, node: Node, operands: Outputs) -> Results:
-        """Those that `block_channels` left alone: of single points."""
+        """Those of single points, which `block_channels` leaves alone."""
         x, w, made = blocks_of(operands[0]), operands[1], known_sizes(node.output)
         sizes = None if w is None else known_sizes(w)
         if x is None or w is None or made is None or sizes is None or made[1] % self.block or (
                 attribute(node, "group", 1) != 1 or attribute(node, "auto_pad", "NOTSET") != "NOTSET"):
+            return None
+        if max(sizes[2:]) > LARGEST:
             return None
         source, has_keras_layout = kernel_source(w)
         kernel = blocked_kernel(source, self.block, self.at, has_keras_layout=has_keras_layout)
@@ -206,7 +213,7 @@ class _Blocks(BlockBuilder):
         if len(node.outputs) != 1 or made is None or len(made) != 4 or made[1] % self.block or (
                 dtype_of(node.outputs[0]) != "float32"):
             return None
-        images = [x is not None and known_sizes(x) == made for x in captures]
+        images = [x is not None and known_sizes(x) == made and dtype_of(x) == "float32" for x in captures]
         given = [self.reordered(x) if x is not None and is_image else x
                  for x, is_image in zip(captures, images, strict=True)]
         enlarging = [_enlarging(x) for x in given]

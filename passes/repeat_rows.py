@@ -13,7 +13,7 @@ from symgraph.passes.attributes import attribute
 from symgraph.passes.block_kernels import known_sizes
 from symgraph.passes.blocks import BlockBuilder, Outputs
 from symgraph.passes.keep_blocks import UPSAMPLE
-from symgraph.passes.matching import Region, made_by, rewrite_regions
+from symgraph.passes.matching import Region, dtype_of, made_by, rewrite_regions
 from symgraph.passes.traits import BROADCASTING
 from symgraph.runtime.channel_blocks import channel_block
 from symgraph.runtime.opsets import choose_opsets
@@ -70,12 +70,15 @@ def _give_rows(node: Node, operands: Outputs, build: BlockBuilder) -> Outputs | 
     """An If gives rows where one of its graphs ends with them: a Reshape at the end of a graph is a copy."""
     sizes = known_sizes(node.outputs[0]) if len(node.outputs) == 1 else None
     branches = dict(node.subgraphs()) if node.op.name == "If" and not node.op.domain else {}
-    rows = next((found for graph in branches.values() if (found := _rows(graph)) is not None), None)
-    if sizes is None or rows is None:
+    found = {name: rows for name, graph in branches.items() if (rows := _rows(graph)) is not None}
+    shapes = {known_sizes(rows) for rows in found.values()}
+    if sizes is None or len(shapes) != 1 or dtype_of(node.outputs[0]) != "float32":
         return None
-    made = {name: graph.with_outputs([_in_rows(graph, rows, build)], graph.output_names)
-            for name, graph in branches.items()}
-    y = Node(node.op, operands[:1], {**node.attributes, **made}, (rows.type,),
+    shape = shapes.pop() or ()
+    with tracing():
+        made = {name: graph.with_outputs([found[name] if name in found else build.shaped(graph.outputs[0], *shape)],
+                                         graph.output_names) for name, graph in branches.items()}
+    y = Node(node.op, operands[:1], {**node.attributes, **made}, (TensorType("float32", shape),),
              captures=operands[1:]).output  # type: ignore[arg-type]
     return (build.shaped(y, *sizes),)
 
@@ -86,11 +89,3 @@ def _rows(graph: Graph) -> Operand | None:
     maker = made_by(y, "Reshape")
     x = None if maker is None else maker.inputs[0]
     return x if len(known_sizes(x) or ()) == 3 and len(known_sizes(y) or ()) == 4 else None
-
-
-def _in_rows(graph: Graph, rows: Operand, build: BlockBuilder) -> Operand:
-    found = _rows(graph)
-    if found is not None:
-        return found
-    with tracing():
-        return build.shaped(graph.outputs[0], *(known_sizes(rows) or ()))  # type: ignore[no-any-return]

@@ -26,8 +26,8 @@ def split_transposes(graph: Graph) -> Graph:
     """T(x, [c, b, a]) -> T(T(x, [c, a, b]), [c, b, a]), where a, b and c are each some neighbouring axes.
 
     Such are those between a kernel's layout in Keras (height, width, in, out) and in ONNX: 9 times faster for
-    float32[3, 3, 64, 64]. Reshapes lie between the two, or ONNX Runtime's own optimiser would join them. For graphs
-    that are about to run: `remove_transposes` joins transposes.
+    float32[3, 3, 64, 64]. For graphs that are about to run, without ONNX Runtime's optimiser of transposes
+    (runtime/step.py): it, and `remove_transposes`, would join the two.
     """
     opset = choose_opsets(graph)[""]
 

@@ -13,8 +13,9 @@ from symgraph.core.op import find_op
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.value import Tensor
 from symgraph.passes.attributes import attribute, axes_of
+from symgraph.passes.block_kernels import known_sizes
 from symgraph.passes.exactness import relaxed
-from symgraph.passes.matching import Region, dtype_of, rewrite_regions, shape_of
+from symgraph.passes.matching import Region, dtype_of, rewrite_regions
 from symgraph.runtime.opsets import choose_opsets
 
 LARGE = 4096
@@ -37,20 +38,17 @@ def sum_by_products(graph: Graph) -> Graph:
 def _find(node: Node, opset: int) -> Iterator[Region]:
     if node.op.name != "ReduceSum" or node.op.domain or dtype_of(node.output) != "float32":
         return
-    x, shape, axes = node.inputs[0], shape_of(node.inputs[0]), axes_of(node, 1)
-    sizes = tuple(n for n in shape or () if isinstance(n, int))
-    if x is None or shape is None or len(sizes) != len(shape) or len(sizes) < 2 or axes is None or (
+    x, sizes, axes = node.inputs[0], known_sizes(node.inputs[0]), axes_of(node, 1)
+    if x is None or sizes is None or len(sizes) < 2 or axes is None or (
             sorted(axis % len(sizes) for axis in axes) != list(range(len(sizes) - 1))):
         return
     columns, rows = sizes[-1], math.prod(sizes[:-1])
-    made = shape_of(node.output)
-    if columns < SHORT or rows * columns < LARGE or made is None or attribute(node, "keepdims", 1):
+    if columns < SHORT or rows * columns < LARGE or attribute(node, "keepdims", 1):
         return
     reshape, matmul = find_op("Reshape", "", opset), find_op("MatMul", "", opset)
 
     def make(x: Operand) -> Operand:
         matrix = x if len(sizes) == 2 else apply_op(reshape, x, np.array((rows, columns), np.int64))
-        total = apply_op(matmul, Tensor(np.ones((1, rows), np.float32)), matrix)
-        return apply_op(reshape, total, np.array((columns,), np.int64))  # type: ignore[no-any-return]
+        return apply_op(matmul, Tensor(np.ones(rows, np.float32)), matrix)  # type: ignore[no-any-return]
 
     yield Region((node,), (x,), make)

@@ -8,26 +8,25 @@ from onnx import GraphProto, NodeProto
 
 
 def order_leaves(graph: GraphProto) -> None:
-    """Put the nodes that no other node reads last, those that need the fewest other nodes at the very end.
+    """Put the nodes that no other node reads last, and of them those at the very end that the fewest steps lead to.
 
     ONNX Runtime goes from these nodes to what they need, and begins with the one that comes last. So weights of the
     last layer are updated first, while their gradient is in the cache and before anything else takes its memory: a
     step of ResNet-20 takes 267 MB in place of 315, one of a GPT 0.98 of the time.
     """
-    makers = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
-    needed: list[int] = []  # sets of places of nodes, as bits
-    read = set[int]()
-    for place, node in enumerate(graph.node):
-        sources = {makers[name] for name in _reads(node) if name in makers}
-        read |= sources
-        found = 1 << place
-        for source in sources:
-            found |= needed[source]
-        needed.append(found)
-    leaves = sorted(set(range(len(needed))) - read, key=lambda place: -needed[place].bit_count())
-    nodes = [graph.node[place] for place in (*sorted(read), *leaves)]
+    depths = dict[str, int]()
+    inner, leaves = list[NodeProto](), list[tuple[int, NodeProto]]()
+    read = {name for node in graph.node for name in _reads(node)}
+    for node in graph.node:
+        depth = 1 + max((depths.get(name, 0) for name in _reads(node)), default=0)
+        depths.update(dict.fromkeys(node.output, depth))
+        if read.isdisjoint(node.output):
+            leaves.append((depth, node))
+        else:
+            inner.append(node)
+    leaves.sort(key=lambda leaf: -leaf[0])
     del graph.node[:]
-    graph.node.extend(nodes)
+    graph.node.extend([*inner, *(node for _, node in leaves)])
 
 
 def _reads(node: NodeProto) -> Iterator[str]:

@@ -43,7 +43,7 @@ def checked(graph, rng):
     before = passes.optimize(graph, [block_channels])
     after = passes.optimize(before, [keep_blocks])
     assert keep_blocks(after) is after
-    inputs = [rng.normal(size=x.shape).astype(np.float32) for x in graph.inputs]
+    inputs = [rng.normal(size=x.shape).astype(x.dtype) for x in graph.inputs]
     for a, b in zip(sg.runtime.evaluate(graph, *inputs), sg.runtime.evaluate(after, *inputs), strict=True):
         assert np.abs(np.asarray(a) - np.asarray(b)).max() <= 1e-5 * np.abs(np.asarray(a)).max()
     return names(after)
@@ -136,6 +136,23 @@ def test_moments_of_the_batch_are_its_own(rng):
     lambda y: sg.transpose(y, (0, 2, 3, 1)), lambda y: onnx("AveragePool", y, kernel_shape=(2, 2))])
 def test_other_operators_see_images(build, rng):
     assert "ReorderOutput" in checked(between(lambda y: sg.reshape(build(y), (-1,))), rng)
+
+
+def test_a_mask_of_integers_that_a_branch_reads_stays_as_it_is(rng):
+    x, mask = symbol((3, B, 4, 6), name="x"), symbol((3, 2 * B, 4, 6), "int64", name="mask")
+    w, y = convolution(x)
+    z = sg.cond(sg.sum(y) > 0.0, lambda: y * sg.cast(mask, "float32"), lambda: y * np.float32(3.0))
+    v, result = convolution(z, B, "v")
+
+    assert "If" in checked(Graph([x, mask, w, v], [result]), rng)
+
+
+def test_powers_of_integers_stay_images(rng):
+    x, power = symbol((3, B, 4, 6), name="x"), symbol((3, 2 * B, 4, 6), "int64", name="power")
+    w, y = convolution(x)
+    v, result = convolution(onnx("Pow", sg.sigmoid(y), sg.abs(power)), B, "v")
+
+    assert "Pow" in checked(Graph([x, power, w, v], [result]), rng)
 
 
 def test_a_graph_without_blocks_stays():
