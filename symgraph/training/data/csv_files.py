@@ -13,7 +13,7 @@ from symgraph.core.errors import TrainingError, nearest
 from symgraph.core.types import as_dtype, is_integer
 from symgraph.training.data.dataset import Dataset
 from symgraph.training.data.nodes import Generated
-from symgraph.training.data.text_files import files
+from symgraph.training.data.text_files import files, opened
 
 OPTIONS = ("required", "dtype", "default", "is_label")
 
@@ -49,6 +49,9 @@ class CSVDataset(Dataset):
         (self.path,) = files(source)
         if delim_whitespace and delimiter != ",":
             raise TrainingError("delimiter and delim_whitespace exclude each other; give one of them")
+        if not isinstance(delimiter, str) or len(delimiter) != 1:
+            raise TrainingError(f"delimiter is a single character, got {delimiter!r}; for blanks there is "
+                                "delim_whitespace=True")
         self._has_header, self._delimiter = has_header, None if delim_whitespace else delimiter
         self._names = self._all_names(column_names)
         configs = {name: _config(name, config) for name, config in (column_configs or {}).items()}
@@ -82,8 +85,11 @@ class CSVDataset(Dataset):
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Line number and fields of every row that is not blank."""
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _split_rows(file, self._delimiter)
+        with opened(self.path, "") as file:
+            try:
+                yield from _split_rows(file, self._delimiter)
+            except csv.Error as error:
+                raise TrainingError(f"{self.path} is no table of comma-separated values: {error}") from None
 
     def _rows(self) -> Iterator[Any]:
         for line, fields in islice(self._records(), int(self._has_header), None):

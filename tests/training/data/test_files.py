@@ -71,6 +71,8 @@ def test_an_empty_number_is_nan(tmp_path):
     ("a\nmaybe\n", {"column_configs": {"a": {"dtype": "bool"}}}, "'maybe' is no bool"),
     ("a,b\n,1\n", {"column_configs": {"a": {"dtype": "int32"}}}, "is empty, and int32 has no value for that"),
     ("a\n1\n", {"delimiter": ";", "delim_whitespace": True}, "exclude each other"),
+    ("a\n1\n", {"delimiter": ";;"}, "delimiter is a single character, got ';;'"),
+    (f"a\n{'x' * 200_000}\n", {}, "is no table of comma-separated values: field larger than"),
 ])
 def test_mistakes_are_explained(text, options, message, tmp_path):
     with pytest.raises(TrainingError, match=message):
@@ -85,6 +87,13 @@ def test_mistakes_are_explained(text, options, message, tmp_path):
 def test_only_files_are_read(make, source, message):
     with pytest.raises(TrainingError, match=message):
         make(source)
+
+
+@pytest.mark.parametrize("make", [sg.data.csv, sg.data.TextLineDataset])
+def test_a_file_that_is_no_utf_8_is_named(make, tmp_path):
+    (tmp_path / "old.csv").write_bytes("a\né\n".encode("latin-1"))
+    with pytest.raises(TrainingError, match=r"old\.csv is no text in UTF-8: .* byte 0xe9 .*; save it as such"):
+        make(tmp_path / "old.csv").to_array()
 
 
 def test_the_columns_are_named(tmp_path):
