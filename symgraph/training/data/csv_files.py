@@ -46,7 +46,10 @@ class CSVDataset(Dataset):
             self, source: Any, has_header: bool = True, column_names: Sequence[str] | None = None,
             column_configs: Mapping[str, Mapping[str, Any]] | None = None, configured_columns_only: bool = False,
             delimiter: str = ",", delim_whitespace: bool = False, label: str | Sequence[str] | None = None) -> None:
-        (self.path,) = files(source)
+        paths = files(source)
+        if len(paths) != 1:
+            raise TrainingError(f"CSVDataset reads one file, got {len(paths)}; concatenate(...) joins those of several")
+        (self.path,) = paths
         if delim_whitespace and delimiter != ",":
             raise TrainingError("delimiter and delim_whitespace exclude each other; give one of them")
         if not isinstance(delimiter, str) or len(delimiter) != 1:

@@ -96,6 +96,12 @@ def test_a_file_that_is_no_utf_8_is_named(make, tmp_path):
         make(tmp_path / "old.csv").to_array()
 
 
+def test_a_table_is_one_file(tmp_path):
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    with pytest.raises(TrainingError, match="reads one file, got 2"):
+        sg.data.csv([tmp_path / "a.csv"] * 2)
+
+
 def test_the_columns_are_named(tmp_path):
     (tmp_path / "a.csv").write_text(IRIS)
 
