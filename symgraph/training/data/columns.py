@@ -92,11 +92,9 @@ class StoredColumn(Column):
     def rows(self, rows: Rows) -> Array:
         if isinstance(rows, slice):
             return np.asarray(self.array[rows])
-        order = np.argsort(rows)
-        part = np.asarray(self.array[rows[order]])
-        result = np.empty_like(part)
-        result[order] = part
-        return result
+        growing, places = np.unique(rows, return_inverse=True)
+        part: Array = np.asarray(self.array[growing])
+        return part[places]
 
 
 def native(dtype: Any) -> np.dtype[Any]:

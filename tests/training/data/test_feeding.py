@@ -113,16 +113,23 @@ def test_arrays_that_need_no_conversion_are_not_copied():
     assert np.shares_memory(make_feed(GRID).columns[0].array, GRID)
 
 
+class Stored:
+    """An array in a file, as h5py has it."""
+
+    shape, dtype, chunks = GRID.shape, GRID.dtype, (2, 2)
+
+    def __getitem__(self, rows):
+        assert isinstance(rows, slice) or (np.diff(rows) > 0).all()
+        return GRID[rows]
+
+
+def test_rows_of_stored_arrays_may_come_twice_in_a_batch():
+    (windows,) = sg.utils.timeseries_dataset_from_array(Stored(), None, sequence_length=3)
+
+    assert windows.tolist() == [GRID[i:i + 3].tolist() for i in range(len(GRID) - 2)]
+
+
 def test_stored_arrays_are_asked_for_growing_rows_only():
-    class Stored:
-        """As h5py has it."""
-
-        shape, dtype, chunks = GRID.shape, GRID.dtype, (2, 2)
-
-        def __getitem__(self, rows):
-            assert isinstance(rows, slice) or (np.diff(rows) > 0).all()
-            return GRID[rows]
-
     feed = make_feed(Stored(), np.arange(6), batch_size=4, shuffle=True)
 
     for batch in feed.batches(0):
