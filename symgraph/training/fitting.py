@@ -17,7 +17,7 @@ from symgraph.training.callbacks import CallbackList
 from symgraph.training.data.array_feed import ArrayFeed
 from symgraph.training.data.columns import is_arrays
 from symgraph.training.data.feed import Feed
-from symgraph.training.data.feeding import make_feed, split_validation
+from symgraph.training.data.feeding import check_count, make_feed, split_validation
 from symgraph.training.epochs import Progress, run_epoch, speaking_of
 from symgraph.training.interrupts import hearing_interrupts
 from symgraph.training.progress_bar import is_terminal
@@ -35,6 +35,8 @@ def fit(model: Trainer, x: Any, y: Any, batch_size: int | None, epochs: int, ver
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise TrainingError(f"fit: {name} must be a whole number from 0 on, got {value!r}")
     _check_frequency(validation_freq)
+    check_count("validation_steps", validation_steps)
+    check_count("validation_batch_size", validation_batch_size)
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split_validation((x, y, sample_weight), validation_split)
     feed = make_feed(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps_per_epoch=steps_per_epoch,
@@ -83,6 +85,7 @@ def _fit(model: Trainer, progress: Progress, epochs: int, validation: Feed | Non
 def evaluate(model: Trainer, x: Any, y: Any, batch_size: int | None, verbose: Any, sample_weight: Any,
              steps: int | None, callbacks: Any) -> dict[str, Any]:
     """`Model.evaluate`; gives the logs."""
+    check_count("steps", steps)
     feed = make_feed(x, y, sample_weight, batch_size=batch_size, steps_per_epoch=steps, training=False)
     with closing(feed), hearing_interrupts():
         prepare(model, feed, training=False)
@@ -116,6 +119,7 @@ def _predicts_by_steps(model: Any) -> bool:
 
 def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any) -> Any:
     """`Model.predict` in a loop that callbacks hear of."""
+    check_count("steps", steps)
     fixed = model._fixed_batch if is_arrays(x) else None
     feed = make_feed(x, batch_size=fixed or batch_size, steps_per_epoch=steps, training=False)
     with closing(feed), hearing_interrupts():

@@ -154,7 +154,8 @@ def test_validation_data_are_looked_at_before_the_first_step(given, message):
     ({"validation_split": 1.5}, "validation_split is the share .* got 1.5"),
     ({"validation_freq": 0}, "validation_freq must be a number of epochs from 1 on, or a list of epochs, got 0"),
     ({"validation_freq": 1.5}, "validation_freq"), ({"validation_freq": "2"}, "a list of epochs, got '2'"),
-    ({"verbose": 7}, "verbose must be 0"),
+    ({"verbose": 7}, "verbose must be 0"), ({"validation_steps": 0}, "^validation_steps is a whole number"),
+    ({"validation_batch_size": 1.5}, "^validation_batch_size is a whole number"),
     ({"shuffle": "rows"}, 'shuffle is True, False or "batch"'), ({"class_weight": {0: "a"}}, "class 0 the weight 'a'"),
     ({"callbacks": [Callback]}, r"give an object, as in EarlyStopping\(\)"), ({"callbacks": [3]}, "got 3")])
 def test_arguments_of_fit_that_make_no_sense_are_named(arguments, message):
@@ -203,9 +204,11 @@ def test_arrays_without_samples_are_an_error(method):
 
 
 @pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("batch_size", -3), ("batch_size", 2.5), ("steps", 0)])
-def test_arguments_of_predict_that_make_no_sense_are_named(name, value):
+def test_arguments_of_predict_and_evaluate_that_make_no_sense_are_named(name, value):
     with pytest.raises(TrainingError, match=f"{name} is a whole number of at least 1, or None; got {value}"):
         line().predict(X, verbose=0, **{name: value})
+    with pytest.raises(TrainingError, match=f"^{name} is a whole number of at least 1, or None; got {value}"):
+        line().evaluate(X, Y, verbose=0, **{name: value})
 
 
 def test_predictions_for_no_samples_are_none():
