@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import ExitStack, closing
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +54,8 @@ def fit(model: Trainer, x: Any, y: Any, batch_size: int | None, epochs: int, ver
                                  epochs=epochs, steps=feed.steps)
         progress = model._progress = Progress(feed, listening, initial_epoch)
         try:
-            _fit(model, progress, epochs, validation, validation_freq)
+            with _given_up(listening):
+                _fit(model, progress, epochs, validation, validation_freq)
         finally:
             model._progress = None
     return model.history
@@ -82,6 +83,16 @@ def _fit(model: Trainer, progress: Progress, epochs: int, validation: Feed | Non
     callbacks.on_train_end(logs)
 
 
+@contextmanager
+def _given_up(callbacks: CallbackList) -> Iterator[None]:
+    """Where a loop ends with an error or is interrupted, callbacks put back what they have changed for a while."""
+    try:
+        yield
+    except BaseException:
+        callbacks.give_up()
+        raise
+
+
 def evaluate(model: Trainer, x: Any, y: Any, batch_size: int | None, verbose: Any, sample_weight: Any,
              steps: int | None, callbacks: Any) -> dict[str, Any]:
     """`Model.evaluate`; gives the logs."""
@@ -91,7 +102,8 @@ def evaluate(model: Trainer, x: Any, y: Any, batch_size: int | None, verbose: An
         prepare(model, feed, training=False)
         listening = CallbackList(callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1,
                                  steps=feed.steps)
-        return run_test(model, feed, listening)
+        with _given_up(listening):
+            return run_test(model, feed, listening)
 
 
 def run_test(model: Trainer, feed: Feed, callbacks: CallbackList) -> dict[str, Any]:
@@ -130,17 +142,18 @@ def predict(model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int
                                  steps=feed.steps)
         by_steps = _predicts_by_steps(model)
         model.stop_predicting = False
-        listening.on_predict_begin()
         parts = []
-        for step, batch in enumerate(feed.batches(0)):
-            listening.on_predict_batch_begin(step)
-            data = feed.structure.pack(batch)
-            outputs = model._run_step("predict", data) if by_steps else model.predict_on_batch(data[0])
-            parts.append(flatten(outputs))
-            listening.on_predict_batch_end(step, {"outputs": outputs})
-            if model.stop_predicting:
-                break
-        listening.on_predict_end()
+        with _given_up(listening):
+            listening.on_predict_begin()
+            for step, batch in enumerate(feed.batches(0)):
+                listening.on_predict_batch_begin(step)
+                data = feed.structure.pack(batch)
+                outputs = model._run_step("predict", data) if by_steps else model.predict_on_batch(data[0])
+                parts.append(flatten(outputs))
+                listening.on_predict_batch_end(step, {"outputs": outputs})
+                if model.stop_predicting:
+                    break
+            listening.on_predict_end()
     if short := [len(batch) for batch in parts if any(np.ndim(a) == 0 for a in batch)]:
         raise TrainingError(f'model "{model.name}": an output without samples, of {short[0]}, cannot be joined; '
                             "use predict_on_batch")

@@ -76,6 +76,9 @@ class Callback:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Remember what `get_state` gave: called after `on_train_begin` where training goes on."""
 
+    def give_up(self) -> None:
+        """The loop ends with an error or is interrupted: put back what is changed for a while only."""
+
     @_nothing
     def on_train_begin(self, logs: Any = None) -> None:
         """Training begins."""

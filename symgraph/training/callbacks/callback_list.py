@@ -138,6 +138,10 @@ class CallbackList(Callback):
 
     # Calling.
 
+    def give_up(self) -> None:
+        for callback in self.callbacks:
+            callback.give_up()
+
     def _begin_or_end(self, hook: str, logs: Any) -> None:
         self._used.clear()
         given = numbers(logs)

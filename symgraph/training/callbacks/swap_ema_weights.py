@@ -15,7 +15,8 @@ class SwapEMAWeights(Callback):
     """While the model is evaluated or predicts, its weights are the averages its optimizer keeps (`use_ema=True`).
 
     With `swap_on_epoch=True` also at the end of an epoch, for callbacks after this one, as `ModelCheckpoint`, until
-    the next begins. The averages themselves do not change, so training ends with them as weights in any case.
+    the next begins. The averages themselves do not change, so training ends with them as weights in any case. What is
+    interrupted or ends with an error leaves the model its own weights.
 
     Errors: `TrainingError` for an optimizer that keeps no averages, or has made no step.
     """
@@ -34,6 +35,9 @@ class SwapEMAWeights(Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self._own = None
+
+    def give_up(self) -> None:
+        self._swap_out()
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._swap_in()

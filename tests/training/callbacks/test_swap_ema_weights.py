@@ -109,3 +109,34 @@ def test_an_optimizer_inside_another_is_found(rng):
 def test_without_averages_it_says_what_to_do(rng):
     with pytest.raises(sg.TrainingError, match="give it use_ema=True"):
         fit(made(sg.optimizers.SGD()), rng, SwapEMAWeights())
+
+
+@pytest.mark.parametrize("hook", ["on_test_batch_end", "on_epoch_end"])
+def test_an_interrupted_model_has_its_own_weights(hook, rng):
+    watch = Watch()
+
+    def interrupt(self, number, logs=None):
+        raise KeyboardInterrupt
+
+    model = made()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, rng, SwapEMAWeights(swap_on_epoch=True), watch, type("Interrupt", (Callback,), {hook: interrupt})())
+
+    assert (model.get_weights()[0] == watch.seen["train"][-1]).all()
+
+
+@pytest.mark.parametrize("method", ["evaluate", "predict"])
+def test_what_is_interrupted_gives_the_weights_back(method, rng):
+    model = made()
+    fit(model, rng, SwapEMAWeights())
+    model.layers[0].kernel.assign(np.ones((4, 1)))
+
+    def interrupt(self, number, logs=None):
+        raise KeyboardInterrupt
+
+    raising = type("Interrupt", (Callback,), {f"on_{method.replace('evaluate', 'test')}_batch_end": interrupt})()
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, method)(np.ones((8, 4)), *([np.ones((8, 1))] if method == "evaluate" else []), verbose=0,
+                               callbacks=[SwapEMAWeights(), raising])
+
+    assert (model.get_weights()[0] == 1).all()
