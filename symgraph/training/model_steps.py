@@ -234,8 +234,8 @@ class ModelSteps(Layer):
         self.optimizer.build(variables)
         if new := [v.path for v in variables if v not in self.optimizer._indices]:
             raise TrainingError(f'model "{self.name}": its optimizer has no state for {", ".join(new[:8])}'
-                                f"{' and others' if len(new) > 8 else ''}, not trainable when it began; call compile "
-                                "again with a new optimizer")
+                                f"{' and others' if len(new) > 8 else ''}: it began with other weights, of another "
+                                "model or before these were trainable; call compile again with a new optimizer")
 
     def _ready_for(self, kind: str, structure: Any) -> None:
         """The same for a step on such batches. One of your own builds what it uses, and is not bound to `call`."""

@@ -343,7 +343,7 @@ def test_weights_thawed_after_the_optimizer_began_need_another_one():
     model.fit(X, Y, verbose=0)
     model.layers[0].trainable = True
 
-    with pytest.raises(TrainingError, match=r"no state for first/kernel, first/bias, .*call compile again"):
+    with pytest.raises(TrainingError, match=r"no state for first/kernel, first/bias: .*call compile again"):
         model.fit(X, Y, verbose=0)
     model.compile("adam", "mse")
     assert len(model.fit(X, Y, verbose=0).epoch) == 1
