@@ -187,8 +187,14 @@ class ModelSteps(Layer):
 
     def _step(self, kind: str) -> Callable[[Any], Any]:
         """The step as a function of a batch `(x, y, sample_weight)`, None for what is not there."""
-        step: Callable[[Any], Any] = getattr(self, f"{kind}_step")
-        return lambda batch: step(pack_x_y_sample_weight(*batch))
+        def step(batch: Any) -> Any:
+            results = getattr(self, f"{kind}_step")(pack_x_y_sample_weight(*batch))
+            if kind != "predict" and not isinstance(results, Mapping):
+                raise TrainingError(f'model "{self.name}": {kind}_step gives its logs as a dict by name, such as '
+                                    f'{{"loss": loss}}, gave {type(results).__name__}')
+            return results
+
+        return step
 
     def _forget_steps(self) -> None:
         self._step_functions = {}

@@ -349,6 +349,18 @@ def test_weights_thawed_after_the_optimizer_began_need_another_one():
     assert len(model.fit(X, Y, verbose=0).epoch) == 1
 
 
+@pytest.mark.parametrize("given", [None, 3.0, ["loss"]])
+@pytest.mark.parametrize("run_eagerly", [False, True], ids=["compiled", "eager"])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch"])
+def test_a_step_that_gives_no_logs_is_told_so(method, run_eagerly, given):
+    steps = {"train_step": lambda self, data: given, "test_step": lambda self, data: given}
+    model = type("Silent", (sg.Sequential,), steps)([layers.Dense(1)], name="m")
+    model.compile("sgd", "mse", run_eagerly=run_eagerly)
+
+    with pytest.raises(TrainingError, match=r'model "m": .*_step gives its logs as a dict by name'):
+        getattr(model, method)(X, Y, **({} if "batch" in method else {"verbose": 0}))
+
+
 def test_exported_steps_are_those_of_the_guide_too(tmp_path):
     model = Guide()
     model.compile("sgd", "mse", metrics=["mae"])
