@@ -15,8 +15,8 @@ from symgraph.core.value import Tensor
 from symgraph.core.variable import Variable
 from symgraph.ops.activations import relu
 from symgraph.ops.applying import apply
-from symgraph.ops.comparison import greater, not_equal
-from symgraph.ops.indexing import one_hot
+from symgraph.ops.comparison import greater, isnan, not_equal
+from symgraph.ops.indexing import choose, one_hot
 from symgraph.ops.promotion import as_operand, cast_to
 from symgraph.ops.reductions import sum as total
 from symgraph.ops.rounding import ceil, clip
@@ -116,10 +116,11 @@ def _count_by_comparison(p: Operand, counts: tuple[Operand, Operand], thresholds
 def _count_by_bucket(p: Operand, counts: tuple[Operand, Operand], size: int, *, is_widened: bool) -> list[Operand]:
     """The same for thresholds in equal steps: each sample falls in one bucket, and is above all thresholds up to it.
 
-    Bucket 0 is below all thresholds; where the first one is below 0 it stays empty.
+    Bucket 0 is below all thresholds; where the first one is below 0 only NaN falls there.
     """
     bucket = ceil(clip(p, 0.0, 1.0) * float(size - 1)) - 1.0
-    bucket = cast_to(relu(bucket) if is_widened else bucket, "int64") + np.int64(1)
+    bucket = choose(isnan(p), -1.0, relu(bucket) if is_widened else bucket)
+    bucket = cast_to(bucket, "int64") + np.int64(1)
     labels = dimension(p, 1)
     columns = apply("Range", np.int64(0), labels, np.int64(1))
     place = reshape(bucket * as_operand(labels, "int64") + expand_dims(columns, 0), (-1,))

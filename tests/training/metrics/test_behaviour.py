@@ -226,6 +226,18 @@ SKLEARN = {
 }
 
 
+@pytest.mark.parametrize("thresholds", [[0.0, 0.5, 1.0], [0.1, 0.5, 0.9]], ids=["even", "uneven"])
+def test_nan_is_above_no_threshold(thresholds):
+    below, above = sg.metrics.FalseNegatives(thresholds), sg.metrics.TruePositives(thresholds)
+
+    assert below([1.0], [np.nan]).tolist() == [1.0, 1.0, 1.0]
+    assert above([1.0], [np.nan]).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_an_area_with_nan_among_the_predictions_is_a_number():
+    assert np.isfinite(float(sg.metrics.AUC()([0.0, 1.0], [np.nan, 0.5])))
+
+
 @pytest.mark.parametrize("name", SKLEARN)
 def test_on_many_samples_it_is_what_scikit_learn_says(name):
     rng = np.random.default_rng(3)
