@@ -152,11 +152,16 @@ def _weight_gradient_gradient(dw: Operand, y: Operand, x: Operand, dy: Operand, 
 
 
 def _bias(dy: Operand, b: Operand | None) -> Gradients:
-    return () if b is None else (lambda: per_channel(dy),)
+    return () if b is None else (lambda: bias_gradient(dy),)
 
 
-def per_channel(dy: Operand) -> Operand:
-    """The sum for each channel: over space, then over the batch, which is faster than at once."""
+def bias_gradient(dy: Operand) -> Operand:
+    """`ConvBiasGrad`: `db[o] = Σ dy[n, o, i]`."""
+    return cast(Operand, apply_composite("ConvBiasGrad", _bias_gradient, dy))
+
+
+def _bias_gradient(dy: Operand) -> Operand:
+    """Over space, then over the batch, which is faster than at once."""
     rows = apply("ReduceSum", dy, ints(*range(2, dy.ndim)), keepdims=0) if dy.ndim > 2 else dy
     return apply("ReduceSum", rows, ints(0), keepdims=0)
 
