@@ -127,7 +127,7 @@ def save(graph: Graph, path: str | os.PathLike[str] | BinaryIO, *, opset: int | 
         path.write(_inline(exported).SerializeToString())
         return
     target = Path(os.path.realpath(path))
-    with clear_errors(target):
+    with clear_errors(Path(path)):
         old_data = _data_files_of(target)
         if external_data:
             _save_beside(exported, target)
@@ -153,14 +153,16 @@ def _inline(exported: Exported) -> ModelProto:
 
 @contextmanager
 def clear_errors(target: Path) -> Iterator[None]:
-    """Say of a full or broken disk that the file was not saved, and that what was there is unchanged."""
+    """Say of a full or broken disk that the file was not saved, and that what was there is unchanged; of a folder that
+    is not there or not ours, by the name that was given.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
             raise ResourceError(
                 f"{target} was not saved ({error.strerror}); what was there before is unchanged") from error
-        raise
+        raise type(error)(error.errno, error.strerror, str(target)) from None
 
 
 def _save_beside(exported: Exported, target: Path) -> None:

@@ -68,6 +68,7 @@ class SeedGenerator:
         self.name = name or "seed_generator"
         with not_tracing():
             self.state = Variable(_state(self.seed, 0), trainable=False, name=f"{self.name}/state")
+        self.given: int | None = seed
         self._symbolic_draws = 0
         self._lock = threading.Lock()
 
@@ -170,7 +171,9 @@ def set_seed(seed: int) -> None:
     >>> bool((a == b).all())
     True
     """
-    global_generator().reset(_mixed(_checked(seed)))
+    generator = global_generator()
+    generator.reset(_mixed(_checked(seed)))
+    generator.given = int(seed)
 
 
 def make_default_seed() -> int:

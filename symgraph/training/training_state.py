@@ -24,7 +24,8 @@ from symgraph.training.weights_files import matched, numbered
 
 _KIND = "training"
 _FIELDS = {"kind": str, "epoch": int, "step": int, "stop_training": bool, "optimizer": str, "feed": dict,
-           "metrics": list, "callbacks": dict, "plans": dict, "logs": dict, "seed": int, "machine": str}
+           "metrics": list, "callbacks": dict, "plans": dict, "logs": dict, "seed": int, "given_seed": int | None,
+           "machine": str}
 
 
 def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -36,23 +37,25 @@ def gather(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         "optimizer": _optimizer(model), "metrics": _metrics(model), "feed": progress.feed.state(),
         "callbacks": progress.callbacks.get_state(),
         "plans": {kind: function.get_plan() for kind, function in model._step_functions.items()},
-        "logs": progress.logs(), "seed": global_generator().seed, "machine": _machine()}
+        "logs": progress.logs(), "seed": global_generator().seed,
+        "given_seed": global_generator().given, "machine": _machine()}
     return arrays, data
 
 
-def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> None:
+def restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any, *, any_version: bool = False) -> None:
     """Go on where `gather` was called: `model` is in `fit`, which has just begun.
 
-    Errors: `CheckpointError` where model, optimizer or data are others than those of the checkpoint; then nothing is
-    changed. A warning where other versions of symgraph or ONNX Runtime, or another provider, may round differently.
+    Errors: `CheckpointError` where model, optimizer, data or seed are others than those of the checkpoint, or symgraph,
+    ONNX Runtime or the provider, which may round differently (with `any_version` that is a warning); then nothing is
+    changed.
     """
     try:
-        _restore(model, path, arrays, data)
+        _restore(model, path, arrays, data, any_version=any_version)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; to start anew, delete that file") from None
 
 
-def _restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> None:
+def _restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any, *, any_version: bool) -> None:
     if not isinstance(data, Mapping) or data.get("kind") != _KIND:
         raise CheckpointError(f"{path}: a checkpoint of something else than a training")
     if wrong := [k for k, kind in _FIELDS.items() if not isinstance(data.get(k), kind)]:
@@ -62,6 +65,15 @@ def _restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> 
             was, known = (", ".join(x) if isinstance(x, list) else x for x in (data[what], now))
             raise CheckpointError(f"{path}: does not fit: the interrupted run had the {what} {was}, this one has "
                                   f"{known}; nothing was changed")
+    seeds = data["given_seed"], global_generator().given
+    if None not in seeds and seeds[0] != seeds[1]:
+        raise CheckpointError(f"{path}: the interrupted run had the seed {seeds[0]}, this one has {seeds[1]}; give "
+                              "set_seed the same number; nothing was changed")
+    others = f"was written with {data['machine']}, now it is {_machine()}" if data["machine"] != _machine() else ""
+    if others and not any_version:
+        raise CheckpointError(f"{path} {others}, which may round differently, so that numbers would not be those of a "
+                              "run that was not interrupted; BackupAndRestore(any_version=True) goes on; nothing was "
+                              "changed")
     progress = model._progress
     before = progress.feed.state()
     try:
@@ -82,14 +94,14 @@ def _restore(model: Any, path: Path, arrays: Mapping[str, Array], data: Any) -> 
         raise
     for v, array in pairs:
         v.assign(array)
-    global_generator().seed = data["seed"]
+    global_generator().seed, global_generator().given = data["seed"], data["given_seed"]
     progress.epoch, progress.step = data["epoch"], data["step"]
     progress.is_resumed = progress.step > 0
     progress.keep_logs(data["logs"])
     model.stop_training = data["stop_training"]
-    if data["machine"] != _machine():
-        warnings.warn(f"{path} was written with {data['machine']}, now it is {_machine()}: numbers may differ in the "
-                      "last digits from those of a run that was not interrupted", stacklevel=4)
+    if others:
+        warnings.warn(f"{path} {others}: numbers may differ in the last digits from those of a run that was not "
+                      "interrupted", stacklevel=5)
 
 
 def variables_of(model: Any) -> dict[str, Variable]:

@@ -396,3 +396,11 @@ def test_a_composite_that_hands_an_input_on_may_stand_in_a_subgraph():
     a = np.float32([1, 2])
     np.testing.assert_array_equal(run(model, c=np.array(True), x=a)[0], a)
     np.testing.assert_array_equal(run(model, c=np.array(False), x=a)[0], -a)
+
+
+def test_a_folder_that_is_not_there_is_named_as_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = symbol((2,), name="x")
+
+    with pytest.raises(FileNotFoundError, match=r"'away/x\.onnx'$"):
+        save(Graph([x], [apply_op(find_op("Neg"), x)]), "away/x.onnx")

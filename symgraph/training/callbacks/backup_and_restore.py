@@ -31,20 +31,25 @@ class BackupAndRestore(Callback):
 
     A state whose loss or weights are NaN or infinite is not saved, and then nothing is deleted.
 
-    Errors: `CheckpointError` where the model, the optimizer or the data are others than those of the backup, or where
-    it is damaged; `ResourceError` where it cannot be written.
+    Other versions of symgraph or ONNX Runtime, or another provider, may round differently: with `any_version=True` a
+    run goes on nevertheless, with a warning.
+
+    Errors: `CheckpointError` where the model, the optimizer, the data, the seed given to `set_seed` or, without
+    `any_version`, these versions are others than those of the backup, or where it is damaged; `ResourceError` where it
+    cannot be written.
     """
 
     runs_last = True
 
     def __init__(self, backup_dir: str | os.PathLike[str], save_freq: int | str = "epoch",
-                 double_checkpoint: bool = False, delete_checkpoint: bool = True) -> None:
+                 double_checkpoint: bool = False, delete_checkpoint: bool = True, *, any_version: bool = False) -> None:
         super().__init__()
         if not os.fspath(backup_dir):
             raise TrainingError("BackupAndRestore: backup_dir is empty, expected a folder")
         self.backup_dir = os.fspath(backup_dir)
         self.save_freq = save_freq
         self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
+        self.any_version = any_version
         self._frequency = SaveFrequency(type(self).__name__, save_freq)
         self._next = 0
         self._is_finite = True
@@ -63,7 +68,7 @@ class BackupAndRestore(Callback):
         path = latest_checkpoint(self.backup_dir)
         if path is not None:
             arrays, data = read_checkpoint(path)
-            restore(self.model, path, arrays, data)
+            restore(self.model, path, arrays, data, any_version=self.any_version)
             self._next = (self._paths.index(path) + 1) % len(self._paths) if path in self._paths else 0
         elif damaged := [str(p) for p in self._paths if p.exists()]:
             raise CheckpointError(f"BackupAndRestore: no backup in {self.backup_dir} can be read; delete "

@@ -11,6 +11,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.core.errors import CheckpointError
+from symgraph.ops.seeds import global_generator
 from symgraph.training.callbacks import BackupAndRestore, Callback, EarlyStopping, TerminateOnNaN
 from symgraph.training.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
 from tests.training.callbacks.interrupted import EPOCHS, build, data, fingerprint, fit, watchers
@@ -66,7 +67,6 @@ def test_a_run_that_goes_on_equals_one_that_was_never_interrupted(save_freq, at,
     folder = tmp_path / "backup"
     interrupted(folder, at, save_freq=save_freq)
     model = build()
-    sg.random.set_seed(99)
     history = fit(model, [BackupAndRestore(folder, save_freq=save_freq), *watchers()])
 
     assert fingerprint(model, history) == uninterrupted
@@ -226,8 +226,34 @@ def test_other_versions_are_told(tmp_path):
     arrays, state = read_checkpoint(path)
     write_checkpoint(path, arrays, {**state, "machine": "symgraph 0.0.1, onnxruntime 1.0 (CPUExecutionProvider)"})
 
+    model = small()
+    before = [w.numpy() for w in model.weights]
+    with pytest.raises(CheckpointError, match=r"written with symgraph 0\.0\.1, .*any_version=True.*delete that file"):
+        fit(model, [BackupAndRestore(tmp_path / "backup")])
+    assert all(np.array_equal(w.numpy(), a) for w, a in zip(model.weights, before, strict=True))
     with pytest.warns(UserWarning, match=r"written with symgraph 0\.0\.1.*numbers may differ"):
-        fit(small(), [BackupAndRestore(tmp_path / "backup")])
+        fit(small(), [BackupAndRestore(tmp_path / "backup", any_version=True)])
+
+
+def test_another_seed_is_an_error(tmp_path):
+    interrupted(tmp_path / "backup", (1, 3), small, list)
+    model = small()
+    sg.random.set_seed(99)
+    before = [w.numpy() for w in model.weights]
+
+    with pytest.raises(CheckpointError, match=r"had the seed \d+, this one has 99; .*delete that file"):
+        fit(model, [BackupAndRestore(tmp_path / "backup")])
+    assert all(np.array_equal(w.numpy(), a) for w, a in zip(model.weights, before, strict=True))
+
+
+def test_a_run_without_a_seed_takes_that_of_the_backup(tmp_path):
+    interrupted(tmp_path / "backup", (1, 3), small, list)
+    model = small()
+    generator = global_generator()
+    given, generator.given = generator.given, None
+    fit(model, [BackupAndRestore(tmp_path / "backup")])
+
+    assert generator.given == given
 
 
 def test_a_callback_that_is_gone_is_told(tmp_path):
