@@ -238,7 +238,7 @@ def test_batches_are_looked_at_only_where_a_bar_is_drawn(verbose, on_terminal, l
     written_to(Terminal() if on_terminal else io.StringIO(), monkeypatch)
     callbacks = CallbackList([ProgbarLogger()], verbose=verbose, epochs=1, steps=3)
 
-    assert callbacks.has_train_batch_hooks is listens
+    assert callbacks.uses("on_train_batch_end") is listens
 
 
 def test_logs_are_read_only_when_the_bar_is_drawn(clock, terminal):

@@ -19,14 +19,14 @@ class CallbackList(Callback):
     `callbacks` is one or a nest of lists of them. `add_history` and `add_progbar` add a `History` and a
     `ProgbarLogger` at the end where there is none. `params` (`verbose`, `epochs`, `steps`) go to all of them.
 
-    Hooks of batches are called only where they do something (`Callback.uses`), and get lazy `Logs`; a loop asks
-    `has_train_batch_hooks` and the like, and need not stop after each batch where there are none. Logs of epochs
-    are plain dicts of Python numbers, the same one for all callbacks.
+    Hooks of batches are called only where they do something, and get lazy `Logs`; a loop asks (`uses`), and need not
+    stop after each batch where there are none. Logs of epochs are plain dicts of Python numbers, the same one for all
+    callbacks.
 
     Errors: `TrainingError` for what is no callback.
 
     >>> import symgraph as sg
-    >>> sg.callbacks.CallbackList([sg.callbacks.History()]).has_train_batch_hooks
+    >>> sg.callbacks.CallbackList([sg.callbacks.History()]).uses("on_train_batch_end")
     False
     """
 
@@ -120,21 +120,6 @@ class CallbackList(Callback):
         if used is None:
             used = self._used[hook] = [getattr(c, hook) for c in self.callbacks if c.uses(hook)]
         return used
-
-    @property
-    def has_train_batch_hooks(self) -> bool:
-        """Whether anybody listens to the batches of `fit`."""
-        return self.uses("on_train_batch_begin") or self.uses("on_train_batch_end")
-
-    @property
-    def has_test_batch_hooks(self) -> bool:
-        """Whether anybody listens to the batches of `evaluate` and of validation."""
-        return self.uses("on_test_batch_begin") or self.uses("on_test_batch_end")
-
-    @property
-    def has_predict_batch_hooks(self) -> bool:
-        """Whether anybody listens to the batches of `predict`."""
-        return self.uses("on_predict_batch_begin") or self.uses("on_predict_batch_end")
 
     # Calling.
 

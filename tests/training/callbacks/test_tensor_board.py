@@ -70,7 +70,8 @@ def test_batches_are_scalars_every_so_often(update_freq, steps, tmp_path):
 
 
 def test_without_update_freq_no_batch_is_looked_at(tmp_path):
-    assert not sg.callbacks.CallbackList([TensorBoard(tmp_path)]).has_train_batch_hooks
+    callbacks = sg.callbacks.CallbackList([TensorBoard(tmp_path)])
+    assert not callbacks.uses("on_train_batch_begin") and not callbacks.uses("on_train_batch_end")
 
 
 def test_weights_are_histograms_and_images_every_so_often(tmp_path):
