@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph import passes
 from symgraph.core.graph import Graph
-from symgraph.core.structure import flatten, pack
+from symgraph.core.structure import flatten, nesting, pack
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType, as_dtype
 from symgraph.core.value import Tensor
@@ -68,10 +68,10 @@ def _input_names(structure: Any) -> list[str]:
 class StepFunction:
     """A function of a batch (nested arrays) that gives results and assigns variables.
 
-    It is traced and compiled for the sizes of the first batch. Other sizes run on a graph that leaves open what
-    differs; a size that comes again and again gets a graph of its own. All of them share the state. Which graph a
-    batch runs on decides the last bits of the results; `get_plan` and `set_plan` keep that over an interruption.
-    `made_of` is for whoever makes it to say what it depends on besides its batch.
+    It is traced and compiled for the nesting and the sizes of the first batch. Other sizes run on a graph that leaves
+    open what differs; a size that comes again and again gets a graph of its own, and so does another nesting. All of
+    them share the state. Which graph a batch runs on decides the last bits of the results; `get_plan` and `set_plan`
+    keep that over an interruption. `made_of` is for whoever makes it to say what it depends on besides its batch.
     """
 
     def __init__(self, function: Callable[[Any], Any], name: str, made_of: tuple[Any, ...] = ()) -> None:
@@ -141,13 +141,14 @@ class StepFunction:
         self._chosen.clear()
 
     def _choose(self, batch: Any, leaves: list[Any], arrays: list[Array], times: int) -> _Compiled:
-        key = tuple([None if x is None else (x.dtype.num, x.shape) for x in leaves])
+        nested = nesting(batch)
+        key = nested, tuple([None if x is None else (x.dtype.num, x.shape) for x in leaves])
         found = self._chosen.get(key)
         if found is not None:
             return found
         exact = tuple(TensorType(as_dtype(x.dtype), x.shape) for x in arrays)
         types = self._plan.choose(exact, times)
-        parts = tuple([x is None for x in leaves]), types
+        parts = nested, tuple([x is None for x in leaves]), types
         found = self._compiled.get(parts)
         if found is None:
             found = self._compiled[parts] = self._compile(batch, leaves, types)
