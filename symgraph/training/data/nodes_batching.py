@@ -75,13 +75,14 @@ class PaddedBatched(Batched):
 
     def joined(self, elements: list[Element]) -> Element:
         count = len(flatten(elements[0]))
-        shapes = _for_each(self.shapes, count, _is_shape)
-        values = _for_each(self.values, count, lambda value: not isinstance(value, tuple | list | dict))
+        shapes = _for_each(_in_order(self.shapes, elements[0]), count, _is_shape)
+        values = _for_each(_in_order(self.values, elements[0]), count,
+                           lambda value: not isinstance(value, tuple | list | dict))
         return join(elements, lambda leaves, i: _padded(leaves, i, shapes[i], values[i]))
 
     def spec(self) -> Any:
         inner = self.source.spec()
-        shapes = _for_each(self.shapes, len(flatten(inner)), _is_shape)
+        shapes = _for_each(_in_order(self.shapes, inner), len(flatten(inner)), _is_shape)
         size = self.size if self.drops else None
         return pack(inner, [TensorType(t.dtype, (size, *_wanted(shape, t.shape)))
                             for t, shape in zip(flatten(inner), shapes, strict=True)])
@@ -89,6 +90,12 @@ class PaddedBatched(Batched):
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple | list) and all(d is None or isinstance(d, int) for d in value)
+
+
+def _in_order(given: Any, element: Element) -> Any:
+    """What was given by name, in the order of the element's keys."""
+    is_alike = isinstance(given, dict) and isinstance(element, dict) and set(given) == set(element)
+    return {key: given[key] for key in element} if is_alike else given
 
 
 def _for_each(given: Any, count: int, is_one: Callable[[Any], bool]) -> list[Any]:
@@ -191,8 +198,7 @@ class Windowed(Node):
             del held[:self.shift]
 
     def _window(self, elements: list[Element]) -> Element:
-        columns = zip(*map(flatten, elements), strict=True)
-        return pack(elements[0], [self.wrap(Items(list(column))) for column in columns])
+        return join(elements, lambda leaves, _: self.wrap(Items(leaves)))
 
     def count(self) -> int:
         count = self.source.count()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from symgraph.core.errors import DtypeError, ShapeError, TrainingError
-from symgraph.core.structure import map_structure
+from symgraph.core.structure import flatten_like, map_structure, nesting
 from symgraph.training.data.feed import Batch, Feed, State, Structure
 from symgraph.training.data.passes import place_of_epoch, warn_of_short_epoch
 from symgraph.training.data.prefetching import ReadAhead
@@ -107,10 +107,13 @@ class StreamFeed(Feed):
         batch, structure = element
         if self._structure is None:
             self._structure = structure
+        if _with_order(structure) == _with_order(self._structure):
+            return batch
         if _outline(structure) != _outline(self._structure):
             raise TrainingError(f"batch {position - 1} of {self.describe()} is nested as {_shown(structure)}, those "
                                 f"before as {_shown(self._structure)}; all batches have the same arrays")
-        return batch
+        return Batch(*([] if known is None else flatten_like(part, known)
+                       for part, known in zip(structure.pack(batch), self._structure, strict=True)))
 
     def _stream_at(self, number: int, position: int) -> _Stream:
         stream = self._stream
@@ -193,6 +196,11 @@ def _as_batch(source: Source, element: Any, position: int, class_weight: dict[in
 
 def _outline(structure: Structure) -> Any:
     return [None if part is None else map_structure(lambda _: 0, part) for part in structure]
+
+
+def _with_order(structure: Structure) -> Any:
+    """As `_outline`, but the order of keys counts."""
+    return ["nothing" if part is None else nesting(part) for part in structure]
 
 
 def _shown(structure: Structure) -> str:

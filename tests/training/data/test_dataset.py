@@ -302,6 +302,20 @@ def test_a_batch_has_the_dtype_that_holds_all_its_elements(method, elements, dty
     assert (batch.dtype, batch.tolist()) == (dtype, wanted)
 
 
+AB = [{"a": [1], "b": [2]}, {"b": [3, 3], "a": [4]}]
+
+
+@pytest.mark.parametrize(("make", "wanted"), [
+    (lambda: Dataset.array([{"a": 1, "b": 2}, {"b": 3, "a": 4}]).batch(2), [{"a": [1, 4], "b": [2, 3]}]),
+    (lambda: Dataset.array(AB).padded_batch(2, {"b": [3], "a": [1]}, {"b": 9, "a": 8}),
+     [{"a": [[1], [4]], "b": [[2, 9, 9], [3, 3, 9]]}]),
+    (lambda: Dataset.array([{"a": 1, "b": 2}, {"b": 3, "a": 4}]).window(2), [{"a": [1, 4], "b": [2, 3]}]),
+    (lambda: Dataset.from_generator(lambda: iter([{"a": 1, "b": 2}]), output_signature={"b": "float32", "a": "int8"}),
+     [{"a": 1, "b": 2.0}])], ids=["batch", "padded_batch", "window", "output_signature"])
+def test_dicts_are_put_together_by_their_keys(make, wanted):
+    assert plain(make().to_array()) == wanted
+
+
 def test_words_are_padded_with_empty_ones():
     (batch,) = Dataset.array([np.array(["a"]), np.array(["b", "c"])]).padded_batch(2)
     assert batch.tolist() == [["a", ""], ["b", "c"]]

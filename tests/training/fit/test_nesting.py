@@ -35,6 +35,13 @@ def test_inputs_may_come_in_any_order_from_call_to_call(method):
                   ([ONES, ZEROS], y)) == [9.0] * 3
 
 
+def test_inputs_may_come_in_any_order_from_batch_to_batch():
+    y = np.zeros((4, 1))
+    batches = [({"p": ONES, "q": ZEROS}, y), ({"q": ZEROS, "p": ONES}, y)]
+
+    assert two_inputs().evaluate(lambda: iter(batches), verbose=0) == 9.0
+
+
 def test_targets_may_come_in_any_order_from_call_to_call():
     x = sg.Input((3,), name="x")
     model = sg.Model(x, {"a": layers.Dense(1, name="a", kernel_initializer="ones").apply(x),
