@@ -60,17 +60,20 @@ def nesting(structure: object) -> object:
     return None
 
 
-def flatten_like(structure: Any, known: object) -> list[Any]:
-    """The leaves in the order of `known`, which is nested alike: the keys of dicts may come in another order.
+def in_order_of(structure: Any, known: object) -> Any:
+    """The same nesting, with the keys of its dicts in the order of those of `known`, where these are the same keys.
 
-    >>> flatten_like({"b": [2, 3], "a": 1}, {"a": 0, "b": [0, 0]})
-    [1, 2, 3]
+    >>> in_order_of({"b": [2, 3], "a": 1}, {"a": 0, "b": [0, 0]})
+    {'a': 1, 'b': [2, 3]}
     """
-    if isinstance(known, dict):
-        return [leaf for key, part in known.items() for leaf in flatten_like(structure[key], part)]
-    if isinstance(known, list | tuple):
-        return [leaf for own, part in zip(structure, known, strict=True) for leaf in flatten_like(own, part)]
-    return [structure]
+    if isinstance(structure, dict) and isinstance(known, dict):
+        is_alike = structure.keys() == known.keys()
+        return {key: in_order_of(structure[key], part) for key, part in known.items()} if is_alike else structure
+    if isinstance(structure, list | tuple) and isinstance(known, list | tuple) and len(structure) == len(known):
+        parts = [in_order_of(own, part) for own, part in zip(structure, known, strict=True)]
+        make: Any = type(structure)
+        return make(*parts) if hasattr(structure, "_fields") else make(parts)
+    return structure
 
 
 def map_structure(function: Callable[[Any], object], structure: object) -> Any:

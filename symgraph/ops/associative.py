@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from symgraph.core.errors import ShapeError
-from symgraph.core.structure import flatten, pack
+from symgraph.core.structure import flatten, in_order_of, pack
 from symgraph.core.tensor import Operand
 from symgraph.ops.getitem import getitem
 from symgraph.ops.joining import concat, stack
@@ -41,7 +41,7 @@ def associative_scan(f: Callable[[Any, Any], Any], elems: Any, reverse: bool = F
                          + ", ".join(str(x.type) for x in leaves))
 
     def combine(a: list[Operand], b: list[Operand]) -> list[Operand]:
-        return [as_operand(x) for x in flatten(f(pack(elems, a), pack(elems, b)))]
+        return [as_operand(x) for x in flatten(in_order_of(f(pack(elems, a), pack(elems, b)), elems))]
 
     start = [flip(x, axes[0]) for x in leaves] if reverse else leaves
     found = _scan(combine, start, axes[0], length)

@@ -8,6 +8,7 @@ from typing import Any
 
 from symgraph.core.errors import DtypeError, GraphError, ShapeError
 from symgraph.core.op import find_op
+from symgraph.core.structure import in_order_of
 from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
 from symgraph.core.variable import Variable
@@ -36,7 +37,7 @@ def cond(pred: object, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) 
         return true_fn() if bool(pred) else false_fn()
     condition = as_scalar_condition(pred, "cond")
     then = trace_function(true_fn, (), (), "cond")
-    other = trace_function(false_fn, (), (), "cond", then)
+    other = trace_function(lambda: in_order_of(false_fn(), then.result), (), (), "cond", then)
     _check_alike(then, other)
     then, other = _of_one_dtype(then, other), _of_one_dtype(other, then)
     for i, (a, b) in enumerate(zip(then.outputs, other.outputs, strict=True)):

@@ -11,7 +11,7 @@ import numpy as np
 from symgraph.core.apply import placeholder
 from symgraph.core.errors import DtypeError, GraphError, LimitError, ShapeError
 from symgraph.core.op import find_op
-from symgraph.core.structure import flatten, map_structure, pack
+from symgraph.core.structure import flatten, in_order_of, map_structure, pack
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType, ValueType
 from symgraph.core.value import Tensor
@@ -78,7 +78,7 @@ def _next_values(result: Any, variables: Any, *, is_single: bool) -> Any:
     """What a body returns, in the nesting of the loop variables."""
     is_bare = is_single or (len(variables) == 1 and not isinstance(result, list | tuple))
     wrapped = (result,) if is_bare else tuple(result)
-    leaves, expected = flatten(wrapped), flatten(variables)
+    leaves, expected = flatten(in_order_of(wrapped, variables)), flatten(variables)
     if len(leaves) != len(expected) or len(wrapped) != len(variables):
         raise GraphError(f"while_loop: body must return {len(expected)} values, as it takes them, got {len(leaves)}")
     return pack(variables, (as_operand(x, v.dtype) if isinstance(x, bool | int | float) else as_operand(x)
@@ -210,7 +210,7 @@ def _python_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, 
         raise LimitError("scan: of no steps at all nothing can be stacked; give it at least one")
     if order.step < 0:
         results.reverse()
-    columns = zip(*(flatten(y) for y in results), strict=True)
+    columns = zip(*(flatten(in_order_of(y, results[0])) for y in results), strict=True)
     return carry, pack(results[0], [None if column[0] is None else stack(list(column)) for column in columns])
 
 
@@ -225,7 +225,7 @@ def _onnx_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, ro
         traced = trace_function(
             f, [*states, *elements], (refill(carry, states), refill(xs, elements if rows else [])),
             "scan")
-        nexts, outs = _scan_outputs(traced, start)
+        nexts, outs = _scan_outputs(traced, carry, start)
         merged = [_loop_type("scan", i, t, x) for i, (t, x) in enumerate(zip(types, nexts, strict=True))]
         if merged == types:
             break
@@ -249,11 +249,11 @@ def _onnx_scan(f: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, ro
     return refill(carry, last), refill(result, ys)
 
 
-def _scan_outputs(traced: Traced, start: list[Any]) -> tuple[list[Operand], list[Operand]]:
+def _scan_outputs(traced: Traced, carry: Any, start: list[Any]) -> tuple[list[Operand], list[Operand]]:
     """The new carry and the results among what `f` has returned."""
     if not isinstance(traced.result, list | tuple) or len(traced.result) != 2:
         raise GraphError(f"scan: f must return a pair (carry, y), got {traced.result!r}")
-    new, ys = (leaves(part) for part in traced.result)
+    new, ys = leaves(in_order_of(traced.result[0], carry)), leaves(traced.result[1])
     if len(new) != len(start):
         raise GraphError(f"scan: f must return the carry as it takes it, {len(start)} values, got {len(new)}")
     nexts = [as_operand(x, s.dtype) if isinstance(x, bool | int | float) else as_operand(x)

@@ -291,3 +291,19 @@ def test_loops_and_branches_read_variables_as_they_were_last_assigned():
                 ops.fori_loop(0, count, lambda i, v: v + 1.0, state))
 
     np.testing.assert_array_equal([y.numpy()[0] for y in results(np.ones(3, np.float32))], [3, 1, 5, 5])
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["values", "symbols"])
+@pytest.mark.parametrize(("make", "wanted"), [
+    (lambda k: sg.ops.cond(k[0] > 9, lambda: {"a": k, "b": k + 1}, lambda: {"b": k + 3, "a": k + 2}),
+     {"a": [3, 4], "b": [4, 5]}),
+    (lambda k: sg.ops.while_loop(lambda d: d["a"][0] < 8, lambda d: {"b": d["b"] + 1, "a": d["a"] * 2},
+                                 {"a": k, "b": k}), {"a": [8, 16], "b": [4, 5]}),
+    (lambda k: sg.ops.scan(lambda c, x: ({"b": c["b"] + x, "a": c["a"] * 2}, x), {"a": k[0], "b": k[0]}, k)[0],
+     {"a": 4, "b": 4}),
+    (lambda k: sg.ops.associative_scan(lambda p, q: {"b": p["b"] * q["b"], "a": p["a"] + q["a"]}, {"a": k, "b": k}),
+     {"a": [1, 3], "b": [1, 2]})], ids=["cond", "while_loop", "scan", "associative_scan"])
+def test_dicts_that_functions_return_mean_what_their_keys_say(make, wanted, compiled):
+    results = (sg.function(make) if compiled else make)(sg.tensor([1.0, 2.0]))
+
+    assert {key: x.tolist() for key, x in results.items()} == wanted

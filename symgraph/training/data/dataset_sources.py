@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from symgraph.core.errors import DtypeError, TrainingError
-from symgraph.core.structure import flatten, flatten_like, map_structure, pack
+from symgraph.core.structure import flatten, in_order_of, map_structure, pack
 from symgraph.core.types import as_dtype, numpy_dtype
 from symgraph.core.value import convert_array
 from symgraph.training.data.columns import Column, columns_of, count_rows
@@ -106,8 +106,7 @@ def _caster(signature: Any) -> Callable[[Any], Element]:
 
     def convert(value: Any) -> Element:
         element = as_element(value)
-        is_alike = map_structure(lambda _: 0, element) == outline
-        leaves = flatten_like(element, outline) if is_alike else flatten(element)
+        leaves = flatten(in_order_of(element, outline))
         if len(leaves) != len(dtypes):
             raise TrainingError(f"the generator gave {shown(element)}, which is not nested as output_signature "
                                 f"{signature!r}")

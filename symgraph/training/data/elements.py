@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.errors import DtypeError, ShapeError, TrainingError
-from symgraph.core.structure import flatten, flatten_like, map_structure, pack
+from symgraph.core.structure import flatten, in_order_of, map_structure, pack
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType, as_dtype, numpy_dtype, promote_dtypes
 from symgraph.core.value import Tensor, as_array
@@ -81,7 +81,7 @@ def join(elements: Sequence[Element], combine: Callable[[list[Any], int], Array]
         if map_structure(lambda _: 0, element) != outline:
             raise TrainingError(f"element {number} of the batch is nested as {shown(element)}, "
                                 f"the first as {shown(first)}")
-    columns = [flatten_like(element, first) for element in elements]
+    columns = [flatten(in_order_of(element, first)) for element in elements]
     return pack(first, [combine(list(leaves), i) for i, leaves in enumerate(zip(*columns, strict=True))])
 
 

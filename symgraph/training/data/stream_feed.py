@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from symgraph.core.errors import DtypeError, ShapeError, TrainingError
-from symgraph.core.structure import flatten_like, map_structure, nesting
+from symgraph.core.structure import flatten, in_order_of, map_structure, nesting
 from symgraph.training.data.feed import Batch, Feed, State, Structure
 from symgraph.training.data.passes import place_of_epoch, warn_of_short_epoch
 from symgraph.training.data.prefetching import ReadAhead
@@ -112,7 +112,7 @@ class StreamFeed(Feed):
         if _outline(structure) != _outline(self._structure):
             raise TrainingError(f"batch {position - 1} of {self.describe()} is nested as {_shown(structure)}, those "
                                 f"before as {_shown(self._structure)}; all batches have the same arrays")
-        return Batch(*([] if known is None else flatten_like(part, known)
+        return Batch(*([] if known is None else flatten(in_order_of(part, known))
                        for part, known in zip(structure.pack(batch), self._structure, strict=True)))
 
     def _stream_at(self, number: int, position: int) -> _Stream:
