@@ -10,7 +10,7 @@ from symgraph.autodiff.symbolic import gradients, require_real, seed_symbol, var
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import GradientError
 from symgraph.core.scope import current_trace
-from symgraph.core.structure import flatten, map_structure, pack
+from symgraph.core.structure import flatten, in_order_of, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.variable import Variable
 from symgraph.ops.arithmetic import multiply
@@ -81,15 +81,15 @@ def _pulled(f: Callable[..., Any], xs: Sequence[Any]) -> tuple[Any, Callable[[An
     require_real(leaves, "a gradient with respect to")
     if _is_traced(leaves):
         value = f(*arguments)
-        return value, lambda dy: gradients(flatten(value), leaves, _listed(dy), "zero"), arguments
+        return value, lambda dy: gradients(flatten(value), leaves, _listed(dy, value), "zero"), arguments
     with GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(leaves)
         value = f(*arguments)
     return value, lambda dy: tape.gradient(value, leaves, dy, "zero"), arguments
 
 
-def _listed(dy: Any) -> Any:
-    return None if dy is None else flatten(dy)
+def _listed(dy: Any, value: Any) -> Any:
+    return None if dy is None else flatten(in_order_of(dy, value))
 
 
 def _is_traced(leaves: Sequence[Operand]) -> bool:
@@ -264,7 +264,7 @@ def _alike(who: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]
         if not isinstance(given_as, list | tuple):
             raise GradientError(f"{who}: {what} are a list or tuple with one tensor an argument, got {given_as!r}")
     points = map_structure(as_operand, list(primals))
-    leaves, given = flatten(points), flatten(list(tangents))
+    leaves, given = flatten(points), flatten(in_order_of(list(tangents), points))
     if len(leaves) != len(given):
         raise GradientError(f"{who}: {len(leaves)} primals need as many tangents, got {len(given)}")
     vectors = [as_operand(v, x.dtype) if isinstance(v, bool | int | float | list) else as_operand(v)

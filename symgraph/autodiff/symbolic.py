@@ -12,7 +12,7 @@ from symgraph.core.apply import record
 from symgraph.core.errors import GradientError
 from symgraph.core.op import find_op
 from symgraph.core.scope import Trace, tracing
-from symgraph.core.structure import flatten, pack
+from symgraph.core.structure import flatten, in_order_of, pack
 from symgraph.core.tensor import Node, Operand, SymbolicTensor
 from symgraph.core.types import TensorType
 from symgraph.core.variable import Variable
@@ -84,6 +84,7 @@ def in_places_of(targets: Any, given: Any) -> list[Any] | None:
     if given is None:
         return None
     is_nested = isinstance(targets, list | tuple | dict)
+    given = in_order_of(given, targets)
     return flatten(given) if is_nested or any(isinstance(x, Operand) for x in flatten(given)) else [given]
 
 

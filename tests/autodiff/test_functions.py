@@ -296,3 +296,15 @@ def test_a_rule_of_the_users_takes_the_place_of_ours(monkeypatch) -> None:
 
     assert float(sg.grad(sg.round)(1.3)) == 10.0
     assert float(sg.grad(sg.relu)(-1.0)) == 10.0
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["values", "symbols"])
+@pytest.mark.parametrize(("make", "wanted"), [
+    (lambda k: sg.jvp(lambda d: 2.0 * d["a"] + 3.0 * d["b"], ({"a": k, "b": 2.0 * k},),
+                      ({"b": 0.0 * k, "a": k},))[1], 2.0),
+    (lambda k: sg.hvp(lambda d: d["a"]**2 + d["b"]**3, ({"a": k, "b": 2.0 * k},),
+                      ({"b": 0.0 * k, "a": k},))[0]["a"], 2.0),
+    (lambda k: sg.vjp(lambda x: {"a": 2.0 * x, "b": 3.0 * x}, k)[1]({"b": 0.0 * k, "a": k})[0], 2.0)],
+    ids=["jvp", "hvp", "vjp"])
+def test_dicts_of_tangents_mean_what_their_keys_say(make, wanted, compiled):
+    assert float((sg.function(make) if compiled else make)(sg.tensor(1.0))) == wanted
