@@ -1,6 +1,7 @@
 """What every test starts from: seeded generators, and the data that lies beside the checkout."""
 
 import random
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from hypothesis import settings
 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job that a shell runs in the background ignores Ctrl-C
 
 
 @pytest.fixture(autouse=True)
