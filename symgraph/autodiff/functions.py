@@ -9,10 +9,10 @@ from typing import Any
 from symgraph.autodiff.symbolic import gradients, require_real, seed_symbol, variables_before
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import GradientError
-from symgraph.core.scope import current_trace
 from symgraph.core.structure import flatten, in_order_of, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.variable import Variable
+from symgraph.ops.applying import apply
 from symgraph.ops.arithmetic import multiply
 from symgraph.ops.creation import eye, zeros_like
 from symgraph.ops.loops import map as map_rows
@@ -76,7 +76,7 @@ def _differentiate(f: Callable[..., Any], xs: list[Any], dy: Any = None) -> tupl
 
 def _pulled(f: Callable[..., Any], xs: Sequence[Any]) -> tuple[Any, Callable[[Any], list[Any]], list[Any]]:
     """The value of `f(*xs)`, the function from its gradient to those of the leaves of `xs`, and `xs` as operands."""
-    arguments = map_structure(as_operand, list(xs))
+    arguments = map_structure(_own, list(xs))
     leaves = flatten(arguments)
     require_real(leaves, "a gradient with respect to")
     if _is_traced(leaves):
@@ -88,13 +88,20 @@ def _pulled(f: Callable[..., Any], xs: Sequence[Any]) -> tuple[Any, Callable[[An
     return value, lambda dy: tape.gradient(value, leaves, dy, "zero"), arguments
 
 
+def _own(x: Any) -> Operand:
+    """An argument as an operand of its own: what else is the same tensor, another argument or around, is not it."""
+    given = as_operand(x)
+    own: Any = apply("Identity", given)
+    own.mask = given.mask
+    return own  # type: ignore[no-any-return]
+
+
 def _listed(dy: Any, value: Any) -> Any:
     return None if dy is None else flatten(in_order_of(dy, value))
 
 
 def _is_traced(leaves: Sequence[Operand]) -> bool:
-    return any(isinstance(x, SymbolicTensor) for x in leaves) or (
-        current_trace() is not None and any(isinstance(x, Variable) for x in leaves))
+    return any(isinstance(x, SymbolicTensor) for x in leaves)
 
 
 def variable_grads(f: Callable[[], Any], variables: Sequence[Variable] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -219,7 +226,7 @@ def jacobian(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def differentiated(x: Any, *rest: Any) -> Any:
-        point = as_operand(x)
+        point = _own(x)
         require_real([point], "a Jacobian with respect to")
         if _is_traced([point]):
             return _symbolic_jacobian(as_operand(f(point, *rest)), point)
@@ -263,7 +270,7 @@ def _alike(who: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]
     for given_as, what in ((primals, "primals"), (tangents, "tangents")):
         if not isinstance(given_as, list | tuple):
             raise GradientError(f"{who}: {what} are a list or tuple with one tensor an argument, got {given_as!r}")
-    points = map_structure(as_operand, list(primals))
+    points = map_structure(_own, list(primals))
     leaves, given = flatten(points), flatten(in_order_of(list(tangents), points))
     if len(leaves) != len(given):
         raise GradientError(f"{who}: {len(leaves)} primals need as many tangents, got {len(given)}")

@@ -308,3 +308,17 @@ def test_a_rule_of_the_users_takes_the_place_of_ours(monkeypatch) -> None:
     ids=["jvp", "hvp", "vjp"])
 def test_dicts_of_tangents_mean_what_their_keys_say(make, wanted, compiled):
     assert float((sg.function(make) if compiled else make)(sg.tensor(1.0))) == wanted
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["values", "symbols"])
+@pytest.mark.parametrize(("make", "wanted"), [
+    (lambda k: sg.grad(lambda x, y: 2.0 * x + 3.0 * y)(k, k), 2.0),
+    (lambda k: sg.grads(lambda x, y: 2.0 * x + 3.0 * y)(k, 2.0 * k)[0], 2.0),
+    (lambda k: sg.grad(lambda x: x * k)(k), 3.0),
+    (lambda k: sg.grad(lambda x: sg.grad(lambda y: x * y)(x))(k), 1.0),
+    (lambda k: sg.jacobian(lambda x: x * k)(k), 3.0),
+    (lambda k: sg.jvp(lambda x, y: 2.0 * x + 3.0 * y, (k, k), (1.0, 0.0))[1], 2.0),
+    (lambda k: sg.vjp(lambda x, y: 2.0 * x + 3.0 * y, k, k)[1](sg.tensor(1.0))[1], 3.0)],
+    ids=["argument", "made of another", "around", "nested", "jacobian", "jvp", "vjp"])
+def test_an_argument_is_not_what_else_is_the_same_tensor(make, wanted, compiled):
+    assert float((sg.function(make) if compiled else make)(sg.tensor(3.0))) == wanted
