@@ -107,7 +107,7 @@ class StreamFeed(Feed):
         batch, structure = element
         if self._structure is None:
             self._structure = structure
-        if _with_order(structure) == _with_order(self._structure):
+        if structure is self._structure or _with_order(structure) == _with_order(self._structure):
             return batch
         if _outline(structure) != _outline(self._structure):
             raise TrainingError(f"batch {position - 1} of {self.describe()} is nested as {_shown(structure)}, those "

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from symgraph.core.errors import TrainingError
 from symgraph.core.structure import flatten, map_structure
+from symgraph.core.types import TensorType, as_dtype
 from symgraph.training.data.class_weights import weights_by_class
 from symgraph.training.data.columns import Column, columns_of, count_rows, weights_of
 from symgraph.training.data.feed import Batch, Structure
+
+_PLAIN = frozenset(map(np.dtype, (np.float32, np.int32, np.int64, np.uint8)))
+"""What is delivered in the dtype it has."""
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
@@ -51,6 +56,9 @@ def as_batch(
 
     Errors: `TrainingError`, `DtypeError`, `ShapeError` for what is no batch.
     """
+    if class_weight is None and _is_plain(element):
+        x, y = (a.copy() if copy else a for a in element)
+        return Batch([x], [y], []), _plain_structure(x.dtype, x.shape[1:], y.dtype, y.shape[1:])
     x, y, w = unpack_x_y_sample_weight(element)
     parts = [columns_of("x", x), columns_of("y", y), weights_of(w)]
     flat: list[list[Column]] = [[] if part is None else flatten(part) for part in parts]
@@ -59,6 +67,19 @@ def as_batch(
     batch = Batch(*([take(c.rows(slice(None)), c.dtype, order="C") for c in part] for part in flat))
     structure = Structure(*(None if part is None else map_structure(lambda c: c.type, part) for part in parts))
     return (batch, structure) if class_weight is None else with_class_weights(batch, structure, class_weight)
+
+
+def _is_plain(element: Any) -> bool:
+    """Whether an element is inputs and targets that are delivered as they are: the rest is only asked of others."""
+    return (type(element) is tuple and len(element) == 2 and all(
+        type(a) is np.ndarray and a.dtype in _PLAIN and a.ndim > 0 and a.flags.c_contiguous for a in element)
+        and len(element[0]) == len(element[1]) > 0)
+
+
+@lru_cache(maxsize=64)
+def _plain_structure(x: np.dtype[Any], x_row: tuple[int, ...], y: np.dtype[Any], y_row: tuple[int, ...]) -> Structure:
+    """The same object for the same dtypes and shapes of rows, so that it need not be compared."""
+    return Structure(TensorType(as_dtype(x), (None, *x_row)), TensorType(as_dtype(y), (None, *y_row)), None)
 
 
 def with_class_weights(
