@@ -1,7 +1,9 @@
 """What every test starts from: seeded generators, and the data that lies beside the checkout."""
 
+import gc
 import random
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,22 @@ from hypothesis import settings
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job that a shell runs in the background ignores Ctrl-C
-
 
 @pytest.fixture(autouse=True)
 def seed_global_generators() -> None:
     """Give every test the same global random state, whatever ran before it."""
     random.seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C interrupt the test, in a shell's background job too, and not be lost in Hypothesis's timing of gc."""
+    callbacks, handler = gc.callbacks[:], signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.callbacks.clear()
+    yield
+    gc.callbacks[:] = callbacks
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture

@@ -364,6 +364,7 @@ def test_datasets_shuffled_without_a_seed_are_brought_back_by_their_state():
         assert [int(b.x[0][0]) for b in other.batches(0)] == expected
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_waiting_for_a_batch_can_be_interrupted():
     released = threading.Event()
 

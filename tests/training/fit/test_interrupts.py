@@ -16,6 +16,8 @@ from symgraph.training.callbacks import Callback
 from symgraph.training.training_state import variables_of
 from tests.training.fit.models import data
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 X, Y = data(88)
 STEPS = 11
 
