@@ -197,7 +197,7 @@ class Prefetched(Node):
     def iterate(self, path: Path, start: int = 0) -> Iterator[Element]:
         ahead = Prefetcher(self.source.iterate(path, start), self.size)
         try:
-            yield from ahead
+            yield from ahead.start()
         finally:
             ahead.close()
 

@@ -26,18 +26,24 @@ class _End:
 class Prefetcher(Iterator[T], Generic[T]):
     """The elements of `source`, taken by a thread, at most `size` ahead of the caller.
 
-    An error of the source is raised where its element would have come. The thread ends with the source, when
-    `close` is called, or when nobody holds this iterator any more; then it closes the source.
+    An error of the source is raised where its element would have come. `start` starts the thread: whoever is interrupted
+    in it already holds what is to be closed. It ends with the source, when `close` is called, or when nobody holds this
+    iterator any more; then it closes the source.
     """
 
     def __init__(self, source: Iterator[T], size: int = 2) -> None:
+        self._source = source
         self._queue: Queue[T | _End] = Queue(max(size, 1))
         stop = threading.Event()
         self._finish = weakref.finalize(self, _stop, stop, self._queue)
         self._is_done = False
         self.thread = threading.Thread(
             target=_produce, args=(source, self._queue, stop), name="symgraph-prefetch", daemon=True)
+
+    def start(self) -> Self:
+        """Begin to read ahead."""
         self.thread.start()
+        return self
 
     def __iter__(self) -> Self:
         return self
@@ -64,7 +70,9 @@ class Prefetcher(Iterator[T], Generic[T]):
         """End the thread; elements read ahead are dropped. A source that is at work ends after its element."""
         self._is_done = True
         self._finish()
-        if self.thread is not threading.current_thread():
+        if self.thread.ident is None:
+            _close(self._source)
+        elif self.thread is not threading.current_thread():
             self.thread.join(timeout=1)
 
 
@@ -88,14 +96,15 @@ class ReadAhead(Iterator[T], Generic[T]):
         self._slow = self._slow + 1 if time.perf_counter() - begun > WORTHWHILE else 0
         if self._slow == 2:
             self._ahead = Prefetcher(self._source, self._size)
+            self._ahead.start()
         return element
 
     def close(self) -> None:
         """End the thread and the source."""
         if self._ahead is not None:
             self._ahead.close()
-        elif hasattr(self._source, "close"):
-            self._source.close()
+        else:
+            _close(self._source)
 
 
 def _produce(source: Iterator[T], queue: Queue[T | _End], stop: threading.Event) -> None:
@@ -108,12 +117,16 @@ def _produce(source: Iterator[T], queue: Queue[T | _End], stop: threading.Event)
     except BaseException as error:  # also SystemExit and the like: the caller must learn of them
         end = _End(error)
     try:
-        if hasattr(source, "close"):
-            source.close()
+        _close(source)
     except BaseException as error:
         end = end if end.error else _End(error)
     if not stop.is_set():
         queue.put(end)
+
+
+def _close(source: object) -> None:
+    if hasattr(source, "close"):
+        source.close()
 
 
 def _stop(stop: threading.Event, queue: Queue[T | _End]) -> None:

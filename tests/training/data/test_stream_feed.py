@@ -14,6 +14,7 @@ import pytest
 import symgraph as sg
 from symgraph.core.errors import ShapeError, TrainingError
 from symgraph.training.data.feeding import make_feed
+from symgraph.training.data.prefetching import ReadAhead
 from symgraph.training.data.py_dataset import PyDataset
 
 
@@ -385,3 +386,35 @@ def test_waiting_for_a_batch_can_be_interrupted():
     thread.join(timeout=10)
 
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+def test_a_reader_that_is_interrupted_as_it_starts_closes_its_source(is_started, monkeypatch):
+    closed = []
+
+    def slow():
+        try:
+            while True:
+                time.sleep(0.01)
+                yield 1
+        finally:
+            closed.append(True)
+
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        if is_started:
+            start(thread)
+        raise KeyboardInterrupt
+
+    ahead = ReadAhead(slow())
+    next(ahead)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead)
+    ahead.close()
+    for _ in range(100):
+        if not closed:
+            time.sleep(0.02)
+
+    assert closed
