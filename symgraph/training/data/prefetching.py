@@ -26,8 +26,8 @@ class _End:
 class Prefetcher(Iterator[T], Generic[T]):
     """The elements of `source`, taken by a thread, at most `size` ahead of the caller.
 
-    An error of the source is raised where its element would have come. `start` starts the thread: whoever is interrupted
-    in it already holds what is to be closed. It ends with the source, when `close` is called, or when nobody holds this
+    An error of the source is raised where its element would have come. `start` starts the thread: who is interrupted in
+    it already holds what is to be closed. It ends with the source, when `close` is called, or when nobody holds this
     iterator any more; then it closes the source.
     """
 
