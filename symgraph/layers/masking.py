@@ -7,8 +7,6 @@ does: what an op makes carries none. A layer takes the masks of its inputs where
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.core.recording import recorders
+from symgraph.core.scope import warn_user
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import TensorType, format_dims
@@ -165,14 +164,6 @@ def as_step_mask(
     return given
 
 
-def warn_user(message: str) -> None:
-    """Warn at the innermost line that is not symgraph's own."""
-    frame, depth = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "symgraph":
-        frame, depth = frame.f_back, depth + 1
-    warnings.warn(message, stacklevel=depth)
-
-
 def adopt_mask(mask: Operand | None, call: object, path: tuple[str, ...]) -> None:
     """Let a mask that the layer `path` has made belong to its call, and be named after it."""
     if isinstance(mask, SymbolicTensor) and mask.call is None and mask.node is not None and (
@@ -187,4 +178,4 @@ def symbols_among(masks: Any) -> tuple[SymbolicTensor, ...]:
 
 
 __all__ = ["adopt_mask", "as_step_mask", "carry", "hand_on", "mask_of", "masks_of", "symbols_among", "take_masks",
-           "warn_user", "with_mask"]
+           "with_mask"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symgraph.core.scope import current_layer, current_trace, layer_scope
+from symgraph.core.scope import current_layer, current_trace, layer_scope, warn_user
 from symgraph.core.structure import flatten, map_structure
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType, format_dims
@@ -13,7 +13,7 @@ from symgraph.core.variable import Variable
 from symgraph.layers.checked import CheckedLayer
 from symgraph.layers.layer import Layer
 from symgraph.layers.lookup import deserialize
-from symgraph.layers.masking import as_step_mask, warn_user
+from symgraph.layers.masking import as_step_mask
 from symgraph.layers.recurrent_cells import RecurrentCell
 from symgraph.ops.casting import cast
 from symgraph.ops.creation import zeros

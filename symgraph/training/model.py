@@ -12,7 +12,7 @@ import numpy as np
 from symgraph import passes
 from symgraph.core.errors import GraphError, LayerError, nearest
 from symgraph.core.graph import Graph
-from symgraph.core.scope import current_eager_step, current_trace
+from symgraph.core.scope import current_eager_step, current_trace, warn_user
 from symgraph.core.structure import flatten, map_structure, pack
 from symgraph.core.tensor import Operand, SymbolicTensor
 from symgraph.core.types import TensorType, is_floating
@@ -20,7 +20,7 @@ from symgraph.core.value import Tensor, as_array
 from symgraph.core.variable import Variable
 from symgraph.layers.input_layer import Input
 from symgraph.layers.layer import Layer
-from symgraph.layers.masking import carry, warn_user, with_mask
+from symgraph.layers.masking import carry, with_mask
 from symgraph.layers.network import Network
 from symgraph.layers.rnn import RNN
 from symgraph.ops.casting import cast

@@ -12,9 +12,9 @@ from onnx import GraphProto, ModelProto
 
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import LimitError, TrainingError
+from symgraph.core.scope import warn_user
 from symgraph.core.structure import flatten
 from symgraph.core.types import type_to_proto
-from symgraph.layers.masking import warn_user
 from symgraph.runtime.exporter import clear_errors, to_model
 from symgraph.runtime.files import replacing
 from symgraph.runtime.tensors import write_tensor

@@ -13,11 +13,11 @@ class EarlyStopping(MonitorCallback):
     """Stops training after `patience` epochs in which `monitor` did not get better by more than `min_delta`.
 
     With a `baseline`, only epochs better than it count. Before the epoch `start_from_epoch` nothing is watched.
-    `restore_best_weights` brings the weights of the best epoch back at the end, however training ends. `verbose=1`
-    says what was done.
+    `restore_best_weights` brings the weights of the best epoch back at the end, also where all epochs were trained.
+    `verbose=1` says what was done.
 
     A `monitor` that is not in the logs gives a warning in each epoch. Errors: `TrainingError` where `mode="auto"`
-    cannot tell which way is better.
+    cannot tell which way is better, and for what is no number.
 
     >>> import symgraph as sg
     >>> stop = sg.callbacks.EarlyStopping(monitor="loss", patience=3)
@@ -27,6 +27,8 @@ class EarlyStopping(MonitorCallback):
                  mode: str = "auto", baseline: float | None = None, restore_best_weights: bool = False,
                  start_from_epoch: int = 0) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
+        self._check_numbers(patience=patience, start_from_epoch=start_from_epoch,
+                            **{} if baseline is None else {"baseline": baseline})
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
         self.wait = self.stopped_epoch = self.best_epoch = 0

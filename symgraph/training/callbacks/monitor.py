@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -53,8 +54,14 @@ class MonitorCallback(Callback):
             mode = "auto"
         self.monitor, self.mode = monitor, mode
         self.best: Any = baseline
+        self._check_numbers(min_delta=min_delta, **{} if baseline is None else {"baseline": baseline})
         self.min_delta = abs(min_delta)
         self._is_max: bool | None = {"min": False, "max": True}.get(mode)
+
+    def _check_numbers(self, **given: Any) -> None:
+        for name, value in given.items():
+            if isinstance(value, bool) or not isinstance(value, numbers.Real):
+                raise TrainingError(f"{type(self).__name__}: {name} must be a number, got {value!r}")
 
     def current(self, logs: Mapping[str, Any], purpose: str) -> Any:
         """The number now; a warning that says what there is, and None, where there is no such number."""

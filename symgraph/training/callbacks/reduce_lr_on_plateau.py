@@ -27,6 +27,7 @@ class ReduceLROnPlateau(MonitorCallback):
     def __init__(self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0,
                  mode: str = "auto", min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
+        self._check_numbers(factor=factor, patience=patience, cooldown=cooldown, min_lr=min_lr)
         if factor >= 1.0:
             raise TrainingError(f"ReduceLROnPlateau: factor must be less than 1, got {factor}")
         self.factor, self.min_lr, self.patience = factor, min_lr, patience

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from symgraph import ops
 from symgraph.autodiff.tape import GradientTape
 from symgraph.core.errors import TrainingError, nearest
-from symgraph.core.scope import not_tracing
+from symgraph.core.scope import not_tracing, warn_user
 from symgraph.core.tensor import Operand
 from symgraph.core.types import TensorType
 from symgraph.core.value import Tensor, as_array
@@ -315,7 +314,7 @@ class Optimizer:
             raise self.error("got no gradient for any variable: the loss depends on none of "
                              f"{', '.join(missing[:8])}{' …' if len(missing) > 8 else ''}")
         if missing:
-            warnings.warn(f"{self.name}: no gradients for {', '.join(missing)}; they stay as they are", stacklevel=4)
+            warn_user(f"{self.name}: no gradients for {', '.join(missing)}; they stay as they are")
         return [(self._fitted(g, v), v) for g, v in zip(grads, variables, strict=True) if g is not None]
 
     def _fitted(self, gradient: Any, variable: Variable) -> Any:

@@ -171,3 +171,15 @@ def test_weights_of_another_model_are_refused_whole(tmp_path):
     with pytest.raises(sg.core.errors.CheckpointError, match=r"2:dense_.*/kernel is missing; 3:.*bias is missing"):
         sg.callbacks.load_weights(model, tmp_path / "w.ckpt")
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: sg.callbacks.EarlyStopping(patience="3"), "EarlyStopping: patience must be a number, got '3'"),
+    (lambda: sg.callbacks.EarlyStopping(baseline="a"), "EarlyStopping: baseline must be a number, got 'a'"),
+    (lambda: sg.callbacks.ReduceLROnPlateau(factor="a"), "ReduceLROnPlateau: factor must be a number, got 'a'"),
+    (lambda: sg.callbacks.ReduceLROnPlateau(cooldown=None), "ReduceLROnPlateau: cooldown must be a number, got None"),
+    (lambda: sg.callbacks.ModelCheckpoint("a.onnx", initial_value_threshold="a"), "must be a number, got 'a'"),
+])
+def test_what_is_no_number_is_an_error_at_once(make, message):
+    with pytest.raises(sg.TrainingError, match=message):
+        make()

@@ -104,8 +104,9 @@ def test_minimize_is_part_of_a_compiled_function():
 
 def test_a_gradient_of_none_leaves_its_variable_alone_with_a_warning():
     a, b, optimizer = sg.Variable(1.0, name="a"), sg.Variable(1.0, name="b"), sg.optimizers.Adam(0.1)
-    with pytest.warns(UserWarning, match="no gradients for b"):
+    with pytest.warns(UserWarning, match="no gradients for b") as warned:
         optimizer.apply_gradients([(sg.tensor(1.0), a), (None, b)])
+    assert warned[0].filename == __file__
     assert a.item() < 1 == b.item()
 
 
