@@ -14,7 +14,7 @@ import numpy as np
 
 from symgraph.core.op import Op
 from symgraph.core.tensor import Operand
-from symgraph.core.types import TensorType, numpy_dtype
+from symgraph.core.types import TensorType, is_floating, numpy_dtype
 from symgraph.core.value import Tensor
 from symgraph.runtime.versions import Call, Stuck, fitted
 
@@ -152,6 +152,28 @@ def _dropout_down(call: Call) -> Call | Outputs:
         raise Stuck("its mask said something else before")
     attributes = {name: value for name, value in call.attributes.items() if name != "seed"}
     return _input_to_attribute(MOVED["Dropout", 12])(replace(call, inputs=call.inputs[:2], attributes=attributes))
+
+
+@entered(DOWN, 28, "Mod")
+def _mod_down(call: Call) -> Call | Outputs:
+    """Floats had the sign of the dividend before, and no other."""
+    x, y = call.inputs
+    assert x is not None and y is not None
+    if call.attributes.get("fmod") or not isinstance(x.type, TensorType) or not is_floating(x.type.dtype) or (
+            call.target < 10):
+        return call
+    rest = call.apply("Mod", x, y, fmod=1)
+    zero = np.zeros((), numpy_dtype(x.type.dtype))
+    is_apart = call.apply("Xor", call.apply("Less", rest, zero), call.apply("Less", y, zero))
+    is_across = call.apply("And", is_apart, call.apply("Not", call.apply("Equal", rest, zero)))
+    return (call.apply("Where", is_across, call.apply("Add", rest, y), rest),)
+
+
+@entered(DOWN, 11, "OneHot")
+def _one_hot_down(call: Call) -> Call:
+    """An axis that is counted from the end was always the last."""
+    axis = call.attributes.get("axis", -1)
+    return call if axis >= -1 else replace(call, attributes={**call.attributes, "axis": axis + len(call.shape()) + 1})
 
 
 @entered(DOWN, 10, "Slice")
