@@ -19,6 +19,7 @@ from symgraph.ops.mathematics import log
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
+from symgraph.training.losses.operands import check_count
 from symgraph.training.metrics.base import Metric
 from symgraph.training.metrics.counting import KINDS, as_thresholds, count_outcomes
 
@@ -48,13 +49,12 @@ class AUC(Metric):
             multi_label: bool = False, num_labels: int | None = None, label_weights: Any = None,
             from_logits: bool = False) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.curve = self._word("curve", curve.upper(), CURVES)
-        self.summation_method = self._word("summation_method", summation_method.lower(), METHODS)
+        self.curve = self._word("curve", str(curve).upper(), CURVES)
+        self.summation_method = self._word("summation_method", str(summation_method).lower(), METHODS)
         if thresholds is not None:
             inner = sorted(as_thresholds(self.name, list(thresholds), 0.5))
-        elif num_thresholds < 2:
-            raise TrainingError(f"{self.name}: num_thresholds must be 2 or more, got {num_thresholds}")
         else:
+            check_count(self.name, "num_thresholds", num_thresholds, 2)
             inner = [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
         self.thresholds = [-epsilon(), *inner, 1.0 + epsilon()]
         self.num_thresholds = len(self.thresholds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgraph.core.errors import TrainingError
 from symgraph.core.tensor import Operand
 from symgraph.core.value import Tensor
 from symgraph.ops.applying import apply
@@ -12,7 +11,7 @@ from symgraph.ops.arithmetic import divide_no_nan
 from symgraph.ops.comparison import greater_equal
 from symgraph.ops.indexing import choose
 from symgraph.ops.reductions import max as greatest
-from symgraph.training.losses.operands import check_share
+from symgraph.training.losses.operands import check_count, check_share
 from symgraph.training.metrics.base import Metric
 from symgraph.training.metrics.counting import FAR_BELOW, KINDS, as_thresholds, count_outcomes
 
@@ -128,9 +127,7 @@ class _RateAtRate(Metric):
                  dtype: object) -> None:
         super().__init__(name=name, dtype=dtype)
         self.value = check_share(self.name, what, value)
-        if num_thresholds < 1:
-            raise TrainingError(f"{self.name}: num_thresholds must be 1 or more, got {num_thresholds}")
-        self.num_thresholds, self.class_id = num_thresholds, class_id
+        self.num_thresholds, self.class_id = check_count(self.name, "num_thresholds", num_thresholds), class_id
         steps = num_thresholds - 1
         self.thresholds = [i / steps for i in range(num_thresholds)] if steps else [0.5]
         shape = (num_thresholds,)
