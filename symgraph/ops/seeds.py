@@ -68,7 +68,7 @@ class SeedGenerator:
         self.name = name or "seed_generator"
         with not_tracing():
             self.state = Variable(_state(self.seed, 0), trainable=False, name=f"{self.name}/state")
-        self.given: int | None = seed
+        self.given: int | None = None  # what `set_seed` was called with, of the global generator
         self._symbolic_draws = 0
         self._lock = threading.Lock()
 

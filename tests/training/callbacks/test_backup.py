@@ -11,7 +11,6 @@ import pytest
 
 import symgraph as sg
 from symgraph.core.errors import CheckpointError
-from symgraph.ops.seeds import global_generator
 from symgraph.training.callbacks import BackupAndRestore, Callback, EarlyStopping, TerminateOnNaN
 from symgraph.training.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
 from tests.training.callbacks.interrupted import EPOCHS, build, data, fingerprint, fit, watchers
@@ -246,14 +245,29 @@ def test_another_seed_is_an_error(tmp_path):
     assert all(np.array_equal(w.numpy(), a) for w, a in zip(model.weights, before, strict=True))
 
 
-def test_a_run_without_a_seed_takes_that_of_the_backup(tmp_path):
-    interrupted(tmp_path / "backup", (1, 3), small, list)
-    model = small()
-    generator = global_generator()
-    given, generator.given = generator.given, None
-    fit(model, [BackupAndRestore(tmp_path / "backup")])
+SEEDLESS = """
+import sys, numpy as np, symgraph as sg
+class Stop(sg.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            sys.exit("stopped")
+model = sg.Sequential([sg.layers.Dense(1, input_shape=(4,))])
+model.compile("sgd", "mse")
+stop = [Stop()] if sys.argv[2] == "stop" else []
+model.fit(np.ones((16, 4)), np.ones((16, 1)), batch_size=8, verbose=0,
+          callbacks=[sg.callbacks.BackupAndRestore(sys.argv[1], save_freq=1), *stop])
+"""
 
-    assert generator.given == given
+
+def test_runs_of_programs_that_set_no_seed_go_on(tmp_path):
+    def run(how):
+        return subprocess.run([sys.executable, "-c", SEEDLESS, str(tmp_path / "backup"), how], cwd=ROOT,
+                              capture_output=True, text=True)
+
+    assert "stopped" in run("stop").stderr
+    assert latest_checkpoint(tmp_path / "backup") is not None
+    done = run("go on")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_callback_that_is_gone_is_told(tmp_path):
