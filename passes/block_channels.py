@@ -27,6 +27,7 @@ CONV, REORDER_INPUT, REORDER_OUTPUT = (
 LARGEST = 7
 """Windows are at most so high and wide; the gradients of weights are convolutions with windows as large as images."""
 
+
 @relaxed
 def block_channels(graph: Graph) -> Graph:
     """Conv(x, w) -> ReorderOutput(nchwc.Conv(ReorderInput(x), blocks of w)), with a Relu behind it;

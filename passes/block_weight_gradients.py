@@ -34,9 +34,8 @@ def block_weight_gradients(graph: Graph) -> Graph:
     """ConvWeightGrad(x, dy) -> one nchwc.Conv of x, its input channels beside each other, with filters dy.
 
     Images are its channels, and must fill blocks, as must output channels; each block of them is a group, and the sums
-    over groups are added up. It gets its zeros left and right
-    beforehand, where the kernel is slow. It takes 0.5 to 0.9 times as long as one Conv without blocks, on AVX-512.
-    Before `inline_composites`. Rounds differently.
+    over groups are added up. It gets its zeros left and right beforehand, where the kernel is slow. It takes 0.5 to 0.9
+    times as long as one Conv without blocks, on AVX-512. Before `inline_composites`. Rounds differently.
     """
     block, opset = channel_block(), choose_opsets(graph)[""]
     if not block or opset < 13:

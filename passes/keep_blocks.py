@@ -216,7 +216,7 @@ class _Blocks(BlockBuilder):
         images = [x is not None and known_sizes(x) == made and dtype_of(x) == "float32" for x in captures]
         given = [self.reordered(x) if x is not None and is_image else x
                  for x, is_image in zip(captures, images, strict=True)]
-        enlarging = [_enlarging(x) for x in given]
+        enlarging = [enlarging_of(x) for x in given]
         small = tuple(x if maker is None else maker.inputs[0] for x, maker in zip(given, enlarging, strict=True))
         branches = {name: self.in_blocks(graph, small, images, enlarging) for name, graph in node.subgraphs()}
         y = copy_node(node, (operands[0], *small), {**node.attributes, **branches}).outputs[0]
@@ -235,7 +235,7 @@ class _Blocks(BlockBuilder):
         return keep_blocks(Graph([], [result], captures=symbols, name=graph.name))
 
 
-def _enlarging(x: Operand | None) -> Node | None:
+def enlarging_of(x: Operand | None) -> Node | None:
     """The node that made `x` of smaller blocks."""
     maker = x.node if isinstance(x, SymbolicTensor) else None
     return maker if maker is not None and maker.op is UPSAMPLE else None

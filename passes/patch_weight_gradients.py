@@ -56,7 +56,7 @@ def _find(node: Node, build: BlockBuilder) -> Iterator[Region]:
     def make(x: Operand, dy: Operand) -> Operand:
         size = TensorType("float32", (images, block, *made[2:]))
         patches = build.shaped(Node(CONV, (x, Tensor(pickers)), {**attributes, "group": 1}, (size,)).output,
-                         images, 1, points, block)
+                               images, 1, points, block)
         blocks = build.shaped(build.reordered(dy), images, high, points, block)
         size = TensorType("float32", (images, high, block, block))
         product = Node(FUSED_MATMUL, (patches, blocks), {"transA": 1}, (size,)).output

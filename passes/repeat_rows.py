@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from symgraph.core.graph import Graph
 from symgraph.core.scope import tracing
-from symgraph.core.tensor import Node, Operand, SymbolicTensor
+from symgraph.core.tensor import Node, Operand
 from symgraph.core.types import TensorType
 from symgraph.passes.attributes import attribute
 from symgraph.passes.block_kernels import known_sizes
 from symgraph.passes.blocks import BlockBuilder, Outputs
-from symgraph.passes.keep_blocks import UPSAMPLE
+from symgraph.passes.keep_blocks import UPSAMPLE, enlarging_of
 from symgraph.passes.matching import Region, dtype_of, made_by, rewrite_regions
 from symgraph.passes.traits import BROADCASTING
 from symgraph.runtime.channel_blocks import channel_block
@@ -40,8 +40,8 @@ def _find(node: Node, build: BlockBuilder) -> Iterator[Region]:
     if node.op.domain or node.op.name not in BROADCASTING or len(node.inputs) != 2:
         return
     for other, x, is_first in ((*node.inputs, True), (*node.inputs[::-1], False)):
-        maker = x.node if isinstance(x, SymbolicTensor) else None
-        if maker is not None and maker.op is UPSAMPLE and other is not None:
+        maker = enlarging_of(x)
+        if maker is not None and other is not None:
             yield from _broadcast(node, build, other, maker, is_first=is_first)
 
 

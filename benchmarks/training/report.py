@@ -70,7 +70,14 @@ def report(cases: Mapping[str, Any] = CASES, rounds: int = ROUNDS) -> str:
     shares = {CASES[name]().title: _operators(name) for name in cases}
     return "\n".join([
         table("A step of training with Adam, two threads (times ours)", times, OURS),
-        _memory_table(memory), *(_operator_list(title, found) for title, found in shares.items()), ""])
+        _memory_table(memory), *(_operator_list(title, found) for title, found in shares.items()), "", _peers(), ""])
+
+
+def _peers() -> str:
+    """The versions of what symgraph was compared with."""
+    ask = "from importlib.metadata import version; print(version('torch'), version('jax'))"
+    found = subprocess.run([PEERS, "-c", ask], text=True, stdout=subprocess.PIPE, check=True).stdout.split()
+    return f"Peers: torch {found[0]}, JAX {found[1]}."
 
 
 def measure(case: str, rounds: int) -> tuple[dict[str, Timing], dict[str, float]]:

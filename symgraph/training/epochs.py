@@ -54,7 +54,7 @@ def speaking_of(what: str) -> Iterator[None]:
 
 
 def run_epoch(model: Trainer, kind: str, feed: Feed, epoch: int, callbacks: CallbackList, progress: Progress | None,
-           ) -> dict[str, Any]:
+              ) -> dict[str, Any]:
     """Run the steps of an epoch and give the logs of the last one."""
     start = 0 if progress is None else progress.step
     if progress is not None and start and model.stop_training:  # by a callback, before the interruption

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.errors import ShapeError
-from symgraph.core.structure import flatten, map_structure, pack
+from symgraph.core.structure import flatten, in_order_of, map_structure, pack
 from symgraph.core.types import Shape, TensorType
 from symgraph.training.data.columns import Array
 from symgraph.training.data.elements import Element, dtype_of, join, rows, stack, stack_leaves
@@ -75,14 +75,14 @@ class PaddedBatched(Batched):
 
     def joined(self, elements: list[Element]) -> Element:
         count = len(flatten(elements[0]))
-        shapes = _for_each(_in_order(self.shapes, elements[0]), count, _is_shape)
-        values = _for_each(_in_order(self.values, elements[0]), count,
+        shapes = _for_each(in_order_of(self.shapes, elements[0]), count, _is_shape)
+        values = _for_each(in_order_of(self.values, elements[0]), count,
                            lambda value: not isinstance(value, tuple | list | dict))
         return join(elements, lambda leaves, i: _padded(leaves, i, shapes[i], values[i]))
 
     def spec(self) -> Any:
         inner = self.source.spec()
-        shapes = _for_each(_in_order(self.shapes, inner), len(flatten(inner)), _is_shape)
+        shapes = _for_each(in_order_of(self.shapes, inner), len(flatten(inner)), _is_shape)
         size = self.size if self.drops else None
         return pack(inner, [TensorType(t.dtype, (size, *_wanted(shape, t.shape)))
                             for t, shape in zip(flatten(inner), shapes, strict=True)])
@@ -90,12 +90,6 @@ class PaddedBatched(Batched):
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple | list) and all(d is None or isinstance(d, int) for d in value)
-
-
-def _in_order(given: Any, element: Element) -> Any:
-    """What was given by name, in the order of the element's keys."""
-    is_alike = isinstance(given, dict) and isinstance(element, dict) and set(given) == set(element)
-    return {key: given[key] for key in element} if is_alike else given
 
 
 def _for_each(given: Any, count: int, is_one: Callable[[Any], bool]) -> list[Any]:

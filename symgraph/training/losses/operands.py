@@ -124,16 +124,6 @@ def as_class_axis(who: str, axis: object, rank: int) -> int:
     return int(axis) % rank
 
 
-def check_count(who: str, what: str, value: object, least: int = 1) -> int:
-    """A whole number, at least so large.
-
-    Errors: `TrainingError`.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise TrainingError(f"{who}: {what} must be a whole number from {least} on, got {value!r}")
-    return int(value)
-
-
 def check_share(who: str, name: str, value: float) -> float:
     """An argument that is a number from 0 to 1.
 

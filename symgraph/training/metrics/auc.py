@@ -19,7 +19,7 @@ from symgraph.ops.mathematics import log
 from symgraph.ops.promotion import as_operand
 from symgraph.ops.reductions import mean
 from symgraph.ops.reductions import sum as total
-from symgraph.training.losses.operands import check_count
+from symgraph.training.data.elements import number_of
 from symgraph.training.metrics.base import Metric
 from symgraph.training.metrics.counting import KINDS, as_thresholds, count_outcomes
 
@@ -54,7 +54,7 @@ class AUC(Metric):
         if thresholds is not None:
             inner = sorted(as_thresholds(self.name, list(thresholds), 0.5))
         else:
-            check_count(self.name, "num_thresholds", num_thresholds, 2)
+            num_thresholds = number_of(num_thresholds, f"{self.name}: num_thresholds", 2)
             inner = [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
         self.thresholds = [-epsilon(), *inner, 1.0 + epsilon()]
         self.num_thresholds = len(self.thresholds)

@@ -11,7 +11,8 @@ from symgraph.ops.arithmetic import divide_no_nan
 from symgraph.ops.comparison import greater_equal
 from symgraph.ops.indexing import choose
 from symgraph.ops.reductions import max as greatest
-from symgraph.training.losses.operands import check_count, check_share
+from symgraph.training.data.elements import number_of
+from symgraph.training.losses.operands import check_share
 from symgraph.training.metrics.base import Metric
 from symgraph.training.metrics.counting import FAR_BELOW, KINDS, as_thresholds, count_outcomes
 
@@ -127,7 +128,7 @@ class _RateAtRate(Metric):
                  dtype: object) -> None:
         super().__init__(name=name, dtype=dtype)
         self.value = check_share(self.name, what, value)
-        self.num_thresholds, self.class_id = check_count(self.name, "num_thresholds", num_thresholds), class_id
+        self.num_thresholds, self.class_id = number_of(num_thresholds, f"{self.name}: num_thresholds", 1), class_id
         steps = num_thresholds - 1
         self.thresholds = [i / steps for i in range(num_thresholds)] if steps else [0.5]
         shape = (num_thresholds,)

@@ -23,7 +23,8 @@ from symgraph.ops.reductions import sum as total
 from symgraph.ops.segments import segment_sum
 from symgraph.ops.shape import broadcast_to, reshape
 from symgraph.ops.sizes import dimensions
-from symgraph.training.losses.operands import as_weights, check_count, fits
+from symgraph.training.data.elements import number_of
+from symgraph.training.losses.operands import as_weights, fits
 from symgraph.training.metrics.base import Metric
 
 
@@ -45,7 +46,7 @@ class IoU(Metric):
             ignore_class: int | None = None, sparse_y_true: bool = True, sparse_y_pred: bool = True,
             axis: int = -1) -> None:
         super().__init__(name=name, dtype=dtype or "int")
-        num_classes = check_count(self.name, "num_classes", num_classes)
+        num_classes = number_of(num_classes, f"{self.name}: num_classes", 1)
         wrong = [i for i in target_class_ids if isinstance(i, str) or not 0 <= i < num_classes]
         if wrong or not len(target_class_ids):
             raise TrainingError(f"{self.name}: target_class_ids must be from 0 to {num_classes - 1}, got "
@@ -117,7 +118,7 @@ class MeanIoU(IoU):
     def __init__(
             self, num_classes: int, name: str | None = None, dtype: object = None, ignore_class: int | None = None,
             sparse_y_true: bool = True, sparse_y_pred: bool = True, axis: int = -1) -> None:
-        classes = range(check_count(name or type(self).__name__, "num_classes", num_classes))
+        classes = range(number_of(num_classes, f"{name or type(self).__name__}: num_classes", 1))
         super().__init__(num_classes, classes, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
 

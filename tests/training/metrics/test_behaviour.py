@@ -166,7 +166,7 @@ def test_names_of_functions_without_a_class_give_functions():
     (lambda: sg.metrics.get("mean_iou"), "num_classes"),
     (lambda: sg.metrics.deserialize({"class_name": "AUC", "config": {"curv": "PR"}}), "curve"),
     (lambda: sg.metrics.AUC(curve="PRG"), 'did you mean "PR'),
-    (lambda: sg.metrics.AUC(num_thresholds=1), "from 2 on, got 1"),
+    (lambda: sg.metrics.AUC(num_thresholds=1), "of at least 2, got 1"),
     (lambda: sg.metrics.AUC(num_labels=3), "multi_label"),
     (lambda: sg.metrics.Precision(thresholds=[0.5, 1.5]), "from 0 to 1"),
     (lambda: sg.metrics.RecallAtPrecision(1.5), "precision"),
@@ -268,11 +268,11 @@ def test_compiled_with_an_open_batch_a_metric_counts_every_sample():
 
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: sg.metrics.AUC(curve=None), "no curve 'NONE'"),
-    (lambda: sg.metrics.AUC(num_thresholds="a"), "num_thresholds must be a whole number from 2 on, got 'a'"),
-    (lambda: sg.metrics.AUC(num_thresholds=1), "num_thresholds must be a whole number from 2 on, got 1"),
-    (lambda: sg.metrics.PrecisionAtRecall(0.5, num_thresholds=0), "must be a whole number from 1 on, got 0"),
-    (lambda: sg.metrics.MeanIoU("a"), "MeanIoU: num_classes must be a whole number from 1 on, got 'a'"),
-    (lambda: sg.metrics.IoU(2.5, [0]), "num_classes must be a whole number from 1 on, got 2.5"),
+    (lambda: sg.metrics.AUC(num_thresholds="a"), "num_thresholds is a whole number of at least 2, got 'a'"),
+    (lambda: sg.metrics.AUC(num_thresholds=1), "num_thresholds is a whole number of at least 2, got 1"),
+    (lambda: sg.metrics.PrecisionAtRecall(0.5, num_thresholds=0), "is a whole number of at least 1, got 0"),
+    (lambda: sg.metrics.MeanIoU("a"), "MeanIoU: num_classes is a whole number of at least 1, got 'a'"),
+    (lambda: sg.metrics.IoU(2.5, [0]), "num_classes is a whole number of at least 1, got 2.5"),
     (lambda: sg.metrics.IoU(3, "a"), r"target_class_ids must be from 0 to 2, got \['a'\]"),
 ])
 def test_arguments_that_are_no_numbers_are_errors_at_once(make, message):
